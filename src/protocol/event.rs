@@ -1,0 +1,158 @@
+//! Events of a session: what its journal holds, in order, and what every client of it reads.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::ids::{SessionId, TurnNumber};
+
+/// One event, without its `seq`: the journal numbers it.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A turn was accepted. `position` 0 is next; `code` is cut at `QUEUED_CODE_BYTES_MAX`.
+    Queued {
+        id: String,
+        turn: TurnNumber,
+        position: usize,
+        code: String,
+    },
+    Started {
+        id: String,
+        turn: TurnNumber,
+    },
+    /// What the guest wrote. Text on the wire when it is UTF-8, base64 otherwise.
+    Output {
+        turn: TurnNumber,
+        stream: Stream,
+        bytes: Bytes,
+    },
+    /// The guest reads and nothing is there; `prompt` repeats what it wrote since its last newline.
+    StdinRequest {
+        turn: TurnNumber,
+        prompt: String,
+    },
+    /// A rich output: MIME type to text, or to base64 for binary types.
+    Display {
+        turn: TurnNumber,
+        data: serde_json::Map<String, serde_json::Value>,
+        metadata: serde_json::Map<String, serde_json::Value>,
+    },
+    /// The value of a final expression, or of `return_val`.
+    Result {
+        turn: TurnNumber,
+        text: String,
+        json: Option<Box<RawValue>>,
+    },
+    Finished(Box<Finished>),
+    /// The turn's state and all events up to here survive the death of the process.
+    Saved {
+        turn: TurnNumber,
+    },
+    Unsaved {
+        turn: TurnNumber,
+        reason: String,
+    },
+    Checkpointed {
+        id: String,
+        checkpoint: String,
+        name: Option<String>,
+        turn: TurnNumber,
+    },
+    RolledBack {
+        id: String,
+        checkpoint: Option<String>,
+        turn: TurnNumber,
+    },
+    Forked {
+        id: String,
+        session: SessionId,
+    },
+    Session {
+        state: SessionState,
+        reason: String,
+    },
+}
+
+/// Which of the guest's two output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionState {
+    Starting,
+    Ready,
+    Running,
+    Hibernated,
+    Ended,
+}
+
+/// How a turn ended. Exactly one per turn.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    pub id: String,
+    pub turn: TurnNumber,
+    pub status: Status,
+    /// The code for `ok`, `error` and the limits is fixed by the status; `exit` brings its own.
+    pub exit_code: Option<i32>,
+    pub error: Option<ErrorDetail>,
+    pub session_state: StateAfter,
+    /// Something of the turn was cut.
+    pub truncated: bool,
+    /// None for a turn that never ran.
+    pub metrics: Option<TurnMetrics>,
+}
+
+/// The named reasons for which a turn ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Ok,
+    Error,
+    Exit,
+    Timeout,
+    CpuLimit,
+    MemoryLimit,
+    OutputLimit,
+    Interrupted,
+    Crashed,
+    Cancelled,
+    Failed,
+    Lost,
+}
+
+/// What became of the session's memory and files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateAfter {
+    Kept,
+    RolledBack,
+    Ended,
+}
+
+/// The exception, or the named limit where there was none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ErrorDetail {
+    pub name: String,
+    pub message: String,
+    /// The user's own lines and frames; empty where there were none.
+    pub traceback: String,
+}
+
+/// What a turn cost.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct TurnMetrics {
+    pub queue_ms: f64,
+    pub wall_ms: f64,
+    pub cpu_ms: f64,
+    /// Wasmtime's units; 0 when fuel is not metered.
+    pub fuel: u64,
+    pub memory_bytes: u64,
+    pub output_bytes: u64,
+    pub checkpoint_bytes: u64,
+}
