@@ -6,3 +6,4 @@
 pub mod ids;
 pub mod limits;
 pub mod protocol;
+pub mod guest;

@@ -1,0 +1,367 @@
+"""What Weir adds to the interpreter, run once while its image is made.
+
+It replaces the reactor's own turn with one that numbers and names turns as the gateway does, hands
+results to the gateway through the host call (never through the output), and keeps every frame of
+this file out of what users see. Nothing here is a wall: a guest may change all of it and harms
+only itself. The walls are the WebAssembly sandbox and the gateway's limits.
+"""
+
+import _host
+import ast
+import builtins
+import io
+import json
+import linecache
+import random
+import signal
+import sys
+import tempfile
+import traceback
+import types
+
+import __main__
+
+FILE = "<weir>"
+
+# The operations of the host call: one byte, then JSON in UTF-8.
+RESULT, DISPLAY, END = b"r", b"d", b"e"
+
+# Flags of a turn's header.
+FRESH, STDIN_USED = 1, 2
+
+# Notices from the gateway, by the signal numbers that carry them.
+TIMEOUT, CPU_LIMIT, OUTPUT_LIMIT = signal.SIGALRM, signal.SIGXCPU, signal.SIGXFSZ
+
+RESULT_CHARACTERS = 64 * 1024
+TRACEBACK_CHARACTERS = 64 * 1024
+DISPLAY_BYTES = 6 * 1024 * 1024  # 8 MiB as base64
+SOURCES_KEPT = 1000
+SOURCES_CHARACTERS = 4 * 1024 * 1024
+
+
+class Turn:
+    """The turn that runs, or ran last."""
+
+    running = False  # user code is on the stack: a notice may raise there
+    notice = None  # the exception to raise as soon as user code runs
+    value = None  # what return_val() was given, in a tuple
+    sources = {}  # file names of earlier turns and the length of their code
+    characters = 0
+
+
+def send(operation, body):
+    _host.call(operation + json.dumps(body).encode("utf-8", "surrogatepass"))
+
+
+def streams():
+    """Standard streams that reach the gateway as they are written."""
+    sys.stdin = sys.__stdin__ = io.TextIOWrapper(
+        io.BufferedReader(io.FileIO(0, "r", closefd=False)), encoding="utf-8", errors="replace"
+    )
+    for number, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
+        raw = io.FileIO(number, "w", closefd=False)
+        stream = io.TextIOWrapper(raw, encoding="utf-8", errors=errors, newline="\n", write_through=True)
+        stream.mode = "w"
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def forget_input():
+    """Drops what an earlier turn read ahead of its needs."""
+    stream = sys.__stdin__
+    stream.__init__(
+        io.BufferedReader(io.FileIO(0, "r", closefd=False)), encoding="utf-8", errors="replace"
+    )
+
+
+def reseed():
+    """Fresh randomness for a new session: the image's own must not repeat."""
+    random.seed()
+    tempfile._name_sequence = None
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+
+
+def raise_notice(error):
+    if Turn.running:
+        raise error
+    Turn.notice = error
+
+
+def on_interrupt(number, frame):
+    raise_notice(KeyboardInterrupt())
+
+
+def on_timeout(number, frame):
+    raise_notice(TimeoutError("the turn's time is up"))
+
+
+def on_cpu_limit(number, frame):
+    raise_notice(TimeoutError("the turn's CPU budget is spent"))
+
+
+def on_output_limit(number, frame):
+    raise_notice(OSError(27, "the turn's output limit is reached"))
+
+
+def listen():
+    signal.signal(signal.SIGINT, on_interrupt)
+    signal.signal(TIMEOUT, on_timeout)
+    signal.signal(CPU_LIMIT, on_cpu_limit)
+    signal.signal(OUTPUT_LIMIT, on_output_limit)
+
+
+def return_val(value):
+    """Make value this turn's result. The last call counts."""
+    Turn.value = (value,)
+
+
+def remember(filename, code):
+    """Lets tracebacks and inspect find the lines of earlier turns, within a bound."""
+    known = Turn.sources.pop(filename, 0)
+    Turn.sources[filename] = len(code)
+    Turn.characters += len(code) - known
+    while len(Turn.sources) > SOURCES_KEPT or Turn.characters > SOURCES_CHARACTERS > len(code):
+        oldest = next(iter(Turn.sources))
+        Turn.characters -= Turn.sources.pop(oldest)
+        linecache.cache.pop(oldest, None)
+    linecache.cache[filename] = (len(code), None, code.splitlines(True), filename)
+
+
+def run(code, filename):
+    """Runs code in __main__ and returns its final expression's value in a tuple, if it has one."""
+    tree = ast.parse(code, filename)
+    last = tree.body[-1] if tree.body else None
+    value = None
+    scope = __main__.__dict__
+    shown = isinstance(last, ast.Expr) and not code.rstrip().endswith(";")
+    if shown:
+        tree.body.pop()
+        expression = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True)
+    if tree.body:
+        body = compile(tree, filename, "exec", dont_inherit=True)
+    else:
+        body = None
+    Turn.running = True
+    if Turn.notice is not None:
+        raise Turn.notice
+    if body is not None:
+        exec(body, scope)
+    if shown:
+        value = eval(expression, scope)
+        if value is not None:
+            builtins._ = value
+    return value
+
+
+def announce(value):
+    """Sends the turn's result, if it has one."""
+    if Turn.value is not None:
+        (value,) = Turn.value
+        text = None if value is None else str(value)
+    else:
+        text = None if value is None else repr(value)
+    if text is None:
+        return
+    body = {"text": text[:RESULT_CHARACTERS], "truncated": len(text) > RESULT_CHARACTERS}
+    if type(value) in (bool, int, float, str, list, tuple, dict) and len(text) <= RESULT_CHARACTERS:
+        try:
+            body["json"] = json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            pass
+    send(RESULT, body)
+
+
+def display(data, metadata=None):
+    send(DISPLAY, {"data": data, "metadata": metadata or {}})
+
+
+def show_figures():
+    """Displays the figures that are still open, and closes them."""
+    gcf = sys.modules.get("matplotlib._pylab_helpers")
+    if gcf is None or not gcf.Gcf.figs:
+        return
+    import base64
+
+    pyplot = sys.modules["matplotlib.pyplot"]
+    try:
+        for manager in gcf.Gcf.get_all_fig_managers():
+            figure = manager.canvas.figure
+            image = io.BytesIO()
+            figure.savefig(image, format="png")
+            width, height = (figure.get_size_inches() * figure.dpi).tolist()
+            png = image.getvalue()
+            if len(png) > DISPLAY_BYTES:
+                print(
+                    f"figure {manager.num} was not displayed: its PNG has {len(png)} bytes,"
+                    f" {DISPLAY_BYTES} at most are; lower its dpi or save it to a file",
+                    file=sys.stderr,
+                )
+                continue
+            display(
+                {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": repr(figure)},
+                {"image/png": {"width": round(width), "height": round(height)}},
+            )
+    finally:
+        pyplot.close("all")
+
+
+def bare(error):
+    """The error without the frames of this file, in it and in all it was raised from."""
+    seen = set()
+    pending = [error]
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        frames = []
+        frame = one.__traceback__
+        while frame is not None:
+            if frame.tb_frame.f_code.co_filename != FILE:
+                frames.append(frame)
+            frame = frame.tb_next
+        for frame, after in zip(frames, [*frames[1:], None]):
+            frame.tb_next = after
+        one.__traceback__ = frames[0] if frames else None
+        pending.extend((one.__cause__, one.__context__))
+        if isinstance(one, BaseExceptionGroup):
+            pending.extend(one.exceptions)
+    return error
+
+
+def describe(error):
+    """Prints the error as the interpreter would and returns its name, message and traceback."""
+    bare(error)
+    sys.last_exc = error
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
+    try:
+        text = "".join(traceback.format_exception(error))
+    except BaseException as second:
+        text = f"{type(error).__name__}: <its text failed with {type(second).__name__}>\n"
+    try:
+        message = str(error)
+    except BaseException:
+        message = "<its text failed>"
+    hook = sys.excepthook
+    try:
+        if hook is not sys.__excepthook__:
+            hook(type(error), error, error.__traceback__)
+        else:
+            sys.stderr.write(text)
+    except BaseException:
+        sys.__stderr__.write(text)
+    return {
+        "name": type(error).__name__,
+        "message": message[:TRACEBACK_CHARACTERS],
+        "traceback": text[-TRACEBACK_CHARACTERS:],
+    }
+
+
+def exit_code(error):
+    """What exit() was given, as the shell would see it, and what it prints."""
+    code = error.code
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code
+    print(code, file=sys.stderr)
+    return 1
+
+
+def mend_streams():
+    """Gives a session its streams back when an earlier turn closed them."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        if stream is None or getattr(stream, "closed", False):
+            streams()
+            return
+
+
+def turn(source, environ=None):
+    """One turn. The source is a header (flags, file name) and the code; returns (status, quit)."""
+    flags, filename, code = source.decode("utf-8").split("\n", 2)
+    flags = int(flags)
+    Turn.value = Turn.notice = None
+    if flags & FRESH:
+        reseed()
+    mend_streams()
+    if flags & STDIN_USED:
+        forget_input()
+    report = None
+    try:
+        try:
+            remember(filename, code)
+            value = run(code, filename)
+            announce(value)
+        finally:
+            show_figures()
+            Turn.running = False
+    except SystemExit as error:
+        Turn.running = False
+        try:
+            report = {"exit": exit_code(error)}
+        except BaseException as second:
+            report = {"error": describe(second)}
+    except BaseException as error:
+        Turn.running = False
+        report = {"error": describe(error)}
+    if report is None:
+        return 0, 0
+    send(END, report)
+    return 1, 0
+
+
+def backend():
+    """A matplotlib backend whose show() displays in the session."""
+    module = types.ModuleType("_weir_plots")
+    from matplotlib.backend_bases import FigureManagerBase
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    class FigureManager(FigureManagerBase):
+        @classmethod
+        def pyplot_show(cls, *, block=None):
+            show_figures()
+
+    class FigureCanvas(FigureCanvasAgg):
+        manager_class = FigureManager
+
+    module.FigureCanvas = FigureCanvas
+    module.FigureManager = FigureManager
+    module.show = lambda *_, **__: show_figures()
+    sys.modules[module.__name__] = module
+
+
+def install():
+    import os
+
+    import _reactor
+
+    weir = types.ModuleType("_weir")
+    weir.turn = turn
+    sys.modules["_weir"] = weir
+    _reactor.turn = turn
+    builtins.return_val = return_val
+    streams()
+    listen()
+    os.chdir("/work")
+    import warnings
+
+    # Python shows deprecations only where they are raised in __main__: turns are.
+    warnings.filterwarnings("default", category=DeprecationWarning, module="__main__")
+    import numpy  # noqa: F401
+    import pandas  # noqa: F401
+    import scipy  # noqa: F401
+
+    backend()
+    import matplotlib.pyplot  # noqa: F401
+
+    # The first use of each of these loads more than the import did.
+    compile("1", "<weir>", "eval")
+    repr([1.5, "a"])
+    json.dumps({"a": [1]})
+    traceback.format_exception(ValueError("warm"))
+
+
+install()
