@@ -7,11 +7,13 @@
 //! Custodian of `jsonwebtoken` (named in `auth/jws.rs` only) and of `aws-lc-rs` for keys.
 
 mod algorithm;
+mod bearer;
 mod claim_limits;
 mod jwks;
 mod jws;
 mod keys;
 mod mint;
+mod origin;
 mod principal;
 mod refusal;
 mod scopes;
@@ -24,10 +26,12 @@ mod signers;
 mod tests;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use bearer::{MalformedCredential, from_authorization, from_subprotocols, query_token_name};
 pub use claim_limits::ClaimLimits;
 pub use jwks::{KeyProblem, SkipReason};
 pub use keys::{KeySources, KeyWarning, Keys, KeysError, LoadedKeys};
 pub use mint::{Claims, MintError, mint};
+pub use origin::{MalformedOrigin, Origin, Origins};
 pub use principal::{NAME_CHARS, Principal};
 pub use refusal::Refusal;
 pub use scopes::{Scope, Scopes, UnknownScope};
