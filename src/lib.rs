@@ -4,7 +4,10 @@
 //! link it: the library exists so that the binary, the tests and the benches share one build.
 
 pub mod auth;
+pub mod config;
+pub mod files;
+pub mod guest;
 pub mod ids;
+pub mod journal;
 pub mod limits;
 pub mod protocol;
-pub mod guest;

@@ -57,8 +57,16 @@ pub struct Limits {
     pub drain: Duration,
     /// Elements of a guest's function table.
     pub table_elements_max: usize,
+    /// A session without a running turn rests on disk after this.
+    pub session_idle: Duration,
     /// A session without a connection or a turn ends after this.
     pub session_untouched: Duration,
+    /// Turns a session can be rolled back by.
+    pub history_turns_max: usize,
+    /// Disk for the checkpoints behind those turns, of one session.
+    pub history_bytes_max: u64,
+    /// Disk of one subject, all its sessions together.
+    pub disk_per_subject_bytes_max: u64,
 }
 
 impl Default for Limits {
@@ -86,7 +94,11 @@ impl Default for Limits {
             unread_bytes_max: 64 * MIB,
             drain: Duration::from_secs(30),
             table_elements_max: 100_000,
+            session_idle: Duration::from_secs(60),
             session_untouched: Duration::from_secs(7 * 24 * 3600),
+            history_turns_max: 32,
+            history_bytes_max: 64 * MIB,
+            disk_per_subject_bytes_max: GIB,
         }
     }
 }
@@ -115,7 +127,5 @@ pub const SLICE: Duration = Duration::from_millis(10);
 pub const JWT_LEEWAY: Duration = Duration::from_secs(5);
 /// A client hears `token_expiring` this long before `exp`.
 pub const TOKEN_EXPIRING_NOTICE: Duration = Duration::from_secs(30);
-/// Disk that one subject may use.
-pub const DISK_PER_SUBJECT_BYTES_MAX: u64 = GIB;
 
 const _: () = assert!(SOFT_GRACE.as_millis() < 1_000);
