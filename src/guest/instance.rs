@@ -8,7 +8,7 @@
 //! A broken guest runs nothing more: its owner drops it and restores a checkpoint.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::{Global, Memory, Store, StoreContextMut, Trap, UpdateDeadline, Val};
 
@@ -22,7 +22,8 @@ use super::language::{Ended, TurnInput};
 use super::module::{STACK_POINTER_EXPORT, WASM_PAGE_BYTES};
 use super::sink::TurnSink;
 use super::state::{GuestClock, GuestState, Halt, MemoryLimit, TurnResult, TurnState, look};
-use crate::files::{Files, FilesLimits};
+use crate::files::{Files, FilesLimits, PreopenError};
+use crate::limits::Limits;
 use crate::protocol::event::{ErrorDetail, Status};
 
 /// Fuel a guest can spend in a second at most, with room to spare: 2.3e10 was measured in numpy.
@@ -83,6 +84,8 @@ pub enum StartError {
     Memory { needed: usize, limit: u64 },
     #[error(transparent)]
     Damaged(#[from] Damaged),
+    #[error(transparent)]
+    Files(#[from] PreopenError),
 }
 
 impl Instance {
@@ -94,7 +97,7 @@ impl Instance {
         interpreter: &Arc<Interpreter>,
         limits: &GuestLimits,
     ) -> Result<Self, StartError> {
-        let files = interpreter.fresh_files(limits.files);
+        let files = interpreter.fresh_files(limits.files)?;
         Self::make(
             interpreter,
             limits,
@@ -309,6 +312,16 @@ impl Instance {
     }
 }
 
+impl From<&Limits> for GuestLimits {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            memory_bytes_max: limits.memory_bytes_max,
+            table_elements_max: limits.table_elements_max,
+            files: limits.into(),
+        }
+    }
+}
+
 impl TurnEnd {
     /// A turn that the interpreter itself brought to its end.
     fn conclude(
@@ -408,7 +421,7 @@ impl TurnEnd {
 
 fn named(status: Status, message: &str) -> ErrorDetail {
     ErrorDetail {
-        name: status.name().into(),
+        name: status.as_str().into(),
         message: message.into(),
         traceback: String::new(),
     }
@@ -427,7 +440,3 @@ fn exit_code(status: Status, own: i32) -> i32 {
     status.exit_code().unwrap_or(own)
 }
 
-/// A timer of a turn's ladder starts here.
-pub fn now() -> Instant {
-    Instant::now()
-}

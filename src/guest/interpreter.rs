@@ -10,7 +10,7 @@ use super::image::{Image, ImageError};
 use super::language::Language;
 use super::state::GuestState;
 use super::wasi;
-use crate::files::{Files, FilesLimits, Library, Preopen};
+use crate::files::{Files, FilesLimits, Library, Preopen, PreopenError, Timestamp};
 
 /// One interpreter with one image, shared by all its guests.
 pub struct Interpreter {
@@ -163,8 +163,12 @@ impl Interpreter {
     }
 
     /// Files of a new session: the library, an empty `/work` and an empty `/tmp`.
-    pub fn fresh_files(&self, limits: FilesLimits) -> Files {
-        Files::new(self.library.clone(), &self.preopens, limits)
+    ///
+    /// # Errors
+    /// When a preopen is no directory of the library, or there are too many of them.
+    pub fn fresh_files(&self, limits: FilesLimits) -> Result<Files, PreopenError> {
+        let preopens = self.preopens.to_vec();
+        Files::new(self.library.clone(), preopens, limits, Timestamp::now())
     }
 
     /// Ticks at least until the guard is dropped.

@@ -20,7 +20,7 @@ use super::language::{Language, TurnInput};
 use super::module::{GuestBinary, UnfitBinary};
 use super::sink::TurnSink;
 use super::state::TurnState;
-use crate::files::FilesLimits;
+use crate::limits::Limits;
 use crate::protocol::event::{Status, Stream};
 
 /// Memory that compiling a large guest takes at its peak (2.4 GB was measured for CPython).
@@ -305,8 +305,7 @@ async fn proves_interrupt(interpreter: &Arc<Interpreter>) -> Result<bool, SetupE
 fn unbounded() -> GuestLimits {
     GuestLimits {
         memory_bytes_max: 1 << 32,
-        table_elements_max: 1 << 20,
-        files: FilesLimits::default(),
+        ..GuestLimits::from(&Limits::default())
     }
 }
 

@@ -1,10 +1,8 @@
 //! The guest's memory as calls see it: bounded, little-endian, never trusted.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use wasmtime::Caller;
 
-use crate::files::{Errno, Stat, Timestamp};
+use crate::files::{Errno, Stat};
 use crate::guest::state::GuestState;
 
 /// Buffers in one scattered read or write. wasi-libc passes at most two.
@@ -89,7 +87,7 @@ impl Memory<'_> {
     /// The buffers of a scattered read or write, checked against the memory.
     pub(super) fn buffers(&self, at: u32, count: u32) -> Result<Vec<Buffer>, Errno> {
         if count > BUFFERS_MAX {
-            return Err(Errno::Inval);
+            return Err(Errno::Invalid);
         }
         (0..count)
             .map(|index| {
@@ -136,12 +134,4 @@ pub(super) fn answer(result: Result<(), Errno>) -> i32 {
         Ok(()) => 0,
         Err(errno) => i32::from(errno.number()),
     }
-}
-
-/// The wall clock, for timestamps and `clock_time_get`.
-pub(super) fn wall() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }

@@ -62,7 +62,7 @@ async fn poll(
     occurred: u32,
 ) -> wasmtime::Result<Result<(), Errno>> {
     if count == 0 || count > SUBSCRIPTIONS_MAX {
-        return Ok(Err(Errno::Inval));
+        return Ok(Err(Errno::Invalid));
     }
     let call = Call::new(caller)?;
     let waits = match read(&call, subscriptions, count) {
@@ -135,7 +135,7 @@ fn read(call: &Call<'_>, at: u32, count: u32) -> Result<Vec<(u64, Subscription)>
                 }
                 1 => Subscription::Read(Fd(memory.u32(at + 16)?)),
                 2 => Subscription::Write(Fd(memory.u32(at + 16)?)),
-                _ => return Err(Errno::Inval),
+                _ => return Err(Errno::Invalid),
             };
             Ok((userdata, wait))
         })

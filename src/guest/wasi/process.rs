@@ -4,8 +4,8 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use wasmtime::{Caller, Linker};
 
 use super::MODULE;
-use super::abi::{Call, Memory, answer, wall};
-use crate::files::Errno;
+use super::abi::{Call, Memory, answer};
+use crate::files::{Errno, Timestamp};
 use crate::guest::state::{GuestState, Halt};
 
 /// Bytes of randomness in one call.
@@ -27,13 +27,13 @@ impl Clock {
         match number {
             0 => Ok(Self::Wall),
             1..=3 => Ok(Self::Monotonic),
-            _ => Err(Errno::Inval),
+            _ => Err(Errno::Invalid),
         }
     }
 
     pub(super) fn now_ns(self, state: &GuestState) -> u64 {
         match self {
-            Self::Wall => wall().0,
+            Self::Wall => Timestamp::now().0,
             Self::Monotonic => state.clock.monotonic_ns(),
         }
     }
@@ -105,7 +105,7 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
 
 /// There are no sockets and no other processes.
 fn refused() -> i32 {
-    i32::from(Errno::Notsup.number())
+    i32::from(Errno::NotSupported.number())
 }
 
 fn sizes(memory: &mut Memory<'_>, list: &[String], count: u32, size: u32) -> Result<(), Errno> {
@@ -135,7 +135,7 @@ fn strings(
 
 fn random(memory: &mut Memory<'_>, at: u32, length: u32) -> Result<(), Errno> {
     if length > RANDOM_BYTES_MAX {
-        return Err(Errno::Inval);
+        return Err(Errno::Invalid);
     }
     let bytes = memory.bytes_mut(at, length)?;
     SystemRandom::new().fill(bytes).map_err(|_| Errno::Io)

@@ -3,8 +3,8 @@
 use wasmtime::{AsContextMut, Caller, Linker};
 
 use super::MODULE;
-use super::abi::{Buffer, Call, Memory, wall};
-use crate::files::{DescriptorKind, Errno, Fd, Files};
+use super::abi::{Buffer, Call, Memory};
+use crate::files::{DescriptorKind, Errno, Fd, Files, Timestamp};
 use crate::guest::control::StdinRead;
 use crate::guest::ladder::Wait;
 use crate::guest::state::{GuestState, look};
@@ -58,11 +58,11 @@ async fn write(
         match call.state.files.kind(fd)? {
             DescriptorKind::Stdout => emit(call, Stream::Stdout, &buffers),
             DescriptorKind::Stderr => emit(call, Stream::Stderr, &buffers),
-            DescriptorKind::Stdin => Err(Errno::Badf),
+            DescriptorKind::Stdin => Err(Errno::BadDescriptor),
             DescriptorKind::File | DescriptorKind::Directory => {
                 let Call { memory, state } = call;
                 gather(&memory, &buffers, |bytes| {
-                    state.files.write(fd, bytes, wall())
+                    state.files.write(fd, bytes, Timestamp::now())
                 })
             }
         }
@@ -133,7 +133,7 @@ async fn read(
                 None => Ok(Ok(0)),
             }
         }
-        Ok(DescriptorKind::Stdout | DescriptorKind::Stderr) => Ok(Err(Errno::Badf)),
+        Ok(DescriptorKind::Stdout | DescriptorKind::Stderr) => Ok(Err(Errno::BadDescriptor)),
         Err(errno) => Ok(Err(errno)),
     }
 }
@@ -169,7 +169,7 @@ async fn read_input(
         }
         // The interpreter answers an interrupted read by looking at its signals.
         if control.cause().is_some() {
-            return Ok(Err(Errno::Intr));
+            return Ok(Err(Errno::Interrupted));
         }
         if !asked {
             asked = true;
