@@ -3,4 +3,13 @@
 //! Pure: no I/O, no clock, no knowledge of sessions or guests. `clients/protocol.md` is the
 //! contract in words; `clients/vectors/*.json` hold its golden frames.
 
+pub mod client;
 pub mod event;
+mod fields;
+mod json;
+pub mod refusal;
+pub mod request;
+pub mod resume;
+
+/// The subprotocol that names this contract: JSON in text frames.
+pub const SUBPROTOCOL: &str = "weir.v1";
