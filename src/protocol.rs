@@ -6,8 +6,10 @@
 pub mod client;
 pub mod event;
 mod fields;
+pub mod frame;
 mod json;
 pub mod refusal;
+pub mod reply;
 pub mod request;
 pub mod resume;
 
