@@ -73,12 +73,60 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Every `type` of an event.
+    pub const TYPES: [&'static str; 13] = [
+        "queued",
+        "started",
+        "output",
+        "stdin_request",
+        "display",
+        "result",
+        "finished",
+        "saved",
+        "unsaved",
+        "checkpointed",
+        "rolled_back",
+        "forked",
+        "session",
+    ];
+
+    /// The event's `type` on the wire.
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Queued { .. } => "queued",
+            Self::Started { .. } => "started",
+            Self::Output { .. } => "output",
+            Self::StdinRequest { .. } => "stdin_request",
+            Self::Display { .. } => "display",
+            Self::Result { .. } => "result",
+            Self::Finished(_) => "finished",
+            Self::Saved { .. } => "saved",
+            Self::Unsaved { .. } => "unsaved",
+            Self::Checkpointed { .. } => "checkpointed",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Forked { .. } => "forked",
+            Self::Session { .. } => "session",
+        }
+    }
+}
+
 /// Which of the guest's two output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     Stdout,
     Stderr,
+}
+
+impl Stream {
+    /// The stream's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
 }
 
 /// Where a session is in its life.
@@ -90,6 +138,19 @@ pub enum SessionState {
     Running,
     Hibernated,
     Ended,
+}
+
+impl SessionState {
+    /// The state's name on the wire and in the metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Running => "running",
+            Self::Hibernated => "hibernated",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// How a turn ended. Exactly one per turn.
@@ -126,6 +187,26 @@ pub enum Status {
     Lost,
 }
 
+impl Status {
+    /// The status's name on the wire and in the metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Exit => "exit",
+            Self::Timeout => "timeout",
+            Self::CpuLimit => "cpu_limit",
+            Self::MemoryLimit => "memory_limit",
+            Self::OutputLimit => "output_limit",
+            Self::Interrupted => "interrupted",
+            Self::Crashed => "crashed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// What became of the session's memory and files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -133,6 +214,17 @@ pub enum StateAfter {
     Kept,
     RolledBack,
     Ended,
+}
+
+impl StateAfter {
+    /// The state's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::RolledBack => "rolled_back",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// The exception, or the named limit where there was none.
