@@ -248,3 +248,50 @@ pub struct TurnMetrics {
     pub output_bytes: u64,
     pub checkpoint_bytes: u64,
 }
+
+impl Event {
+    /// About how many bytes of text the event carries, for windows, budgets and quotas.
+    pub fn text_bytes(&self) -> usize {
+        match self {
+            Self::Queued { code, .. } => code.len(),
+            Self::Output { bytes, .. } => bytes.len(),
+            Self::StdinRequest { prompt, .. } => prompt.len(),
+            Self::Display { data, metadata, .. } => [data, metadata]
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| name.len() + value.as_str().map_or(64, str::len))
+                .sum(),
+            Self::Result { text, json, .. } => {
+                text.len() + json.as_ref().map_or(0, |json| json.get().len())
+            }
+            Self::Finished(finished) => finished.error.as_ref().map_or(0, |error| {
+                error.name.len() + error.message.len() + error.traceback.len()
+            }),
+            Self::Unsaved { reason, .. } | Self::Session { reason, .. } => reason.len(),
+            Self::Started { .. }
+            | Self::Saved { .. }
+            | Self::Checkpointed { .. }
+            | Self::RolledBack { .. }
+            | Self::Forked { .. } => 0,
+        }
+    }
+}
+
+impl Status {
+    /// The exit code that goes with the status; None where the program brings its own, or where
+    /// there is none.
+    pub const fn exit_code(self) -> Option<i32> {
+        match self {
+            Self::Ok => Some(0),
+            Self::Error => Some(1),
+            Self::Timeout => Some(124),
+            Self::CpuLimit => Some(152),
+            Self::MemoryLimit => Some(137),
+            Self::OutputLimit => Some(153),
+            Self::Interrupted => Some(130),
+            Self::Crashed => Some(134),
+            Self::Failed => Some(70),
+            Self::Exit | Self::Cancelled | Self::Lost => None,
+        }
+    }
+}

@@ -279,7 +279,7 @@ def mend_streams():
             return
 
 
-def turn(source, environ=None):
+def turn(source):
     """One turn. The source is a header (flags, file name) and the code; returns (status, quit)."""
     flags, filename, code = source.decode("utf-8").split("\n", 2)
     flags = int(flags)
@@ -336,12 +336,15 @@ def backend():
 def install():
     import os
 
-    import _reactor
-
-    weir = types.ModuleType("_weir")
-    weir.turn = turn
-    sys.modules["_weir"] = weir
-    _reactor.turn = turn
+    # The reactor keeps its turn function, and its module cannot be imported by name: it is the
+    # one that runs this, and its function gets another body.
+    frame = sys._getframe()
+    while frame.f_code.co_filename != "<reactor>":
+        frame = frame.f_back
+    reactor = frame.f_globals
+    reactor["weir_turn"] = turn
+    body = compile("def turn(source, environ): return weir_turn(source)", FILE, "exec")
+    reactor["turn"].__code__ = body.co_consts[0]
     builtins.return_val = return_val
     streams()
     listen()
