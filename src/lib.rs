@@ -4,5 +4,6 @@
 //! link it: the library exists so that the binary, the tests and the benches share one build.
 
 pub mod ids;
+pub mod interpreters;
 pub mod limits;
 pub mod protocol;
