@@ -122,9 +122,10 @@ impl<'a> Reporter<'a> {
 }
 
 impl Running<'_, '_> {
-    /// So many bytes are done by now.
+    /// So many bytes are done by now. A client may hold some of them twice, so that only up to the
+    /// total counts.
     pub(super) fn at(&mut self, bytes: u64) {
-        self.bytes = bytes;
+        self.bytes = bytes.min(self.bytes_total.unwrap_or(bytes));
         if self.reported.elapsed() >= INTERVAL {
             self.report(false);
         }
