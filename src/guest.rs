@@ -19,6 +19,7 @@ mod python;
 mod setup;
 mod sink;
 mod state;
+mod threads;
 mod wasi;
 
 pub use checkpoint::{Checkpoint, Damaged};
@@ -30,7 +31,8 @@ pub use instance::{
 };
 pub use interpreter::{Interpreter, OpenError, Surroundings};
 pub use ladder::{Rungs, StopCause};
-pub use language::{Ended, Language, TurnInput};
+pub use language::{Ended, Language, Purpose, Randomness, TurnInput};
 pub use python::Python;
 pub use setup::{Plan, SetupError, prepare};
-pub use sink::TurnSink;
+pub use sink::{Silence, TurnSink};
+pub use threads::GuestThreads;

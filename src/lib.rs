@@ -9,5 +9,6 @@ pub mod files;
 pub mod guest;
 pub mod ids;
 pub mod journal;
+pub mod interpreters;
 pub mod limits;
 pub mod protocol;

@@ -18,6 +18,10 @@ use crate::limits::SOFT_GRACE;
 /// Input bytes that may wait unread in a turn: as much as one message can carry twice over.
 pub const STDIN_BYTES_MAX: usize = 8 << 20;
 
+/// The bound on work that nobody waits for. Making an image includes importing pandas and pyplot
+/// without one, which takes seconds.
+const UNATTENDED_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// One turn's control block.
 pub struct TurnControl {
     ladder: Mutex<Ladder>,
@@ -90,6 +94,17 @@ impl TurnControl {
             wake: Notify::new(),
             epoch,
         })
+    }
+
+    /// The control block of work that nobody waits for, without input.
+    pub fn unattended(epoch: EpochBump) -> Arc<Self> {
+        let rungs = Rungs {
+            timeout: UNATTENDED_TIMEOUT,
+            wait_max: UNATTENDED_TIMEOUT,
+            grace: SOFT_GRACE,
+            interrupt_grace: SOFT_GRACE,
+        };
+        Self::new(rungs, None, false, epoch, Instant::now())
     }
 
     /// Watches over the turn until dropped: delivers the notice and the stop when they are due.
@@ -256,15 +271,5 @@ fn cause(code: u8) -> Option<StopCause> {
         3 => Some(StopCause::OutputLimit),
         4 => Some(StopCause::Interrupt),
         _ => None,
-    }
-}
-
-/// Rungs for work that nobody waits for: setting up, completing.
-pub fn unattended(timeout: Duration) -> Rungs {
-    Rungs {
-        timeout,
-        wait_max: timeout,
-        grace: SOFT_GRACE,
-        interrupt_grace: SOFT_GRACE,
     }
 }

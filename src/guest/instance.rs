@@ -18,9 +18,9 @@ use super::cpu::CpuTimed;
 use super::engine::{EpochBump, Metering, SLICE_TICKS};
 use super::interpreter::Interpreter;
 use super::ladder::StopCause;
-use super::language::{Ended, TurnInput};
+use super::language::{Ended, Language, Purpose, Randomness, TurnInput};
 use super::module::{STACK_POINTER_EXPORT, WASM_PAGE_BYTES};
-use super::sink::TurnSink;
+use super::sink::{Silence, TurnSink};
 use super::state::{GuestClock, GuestState, Halt, MemoryLimit, TurnResult, TurnState, look};
 use crate::files::{Files, FilesLimits, PreopenError};
 use crate::limits::Limits;
@@ -30,7 +30,7 @@ use crate::protocol::event::{ErrorDetail, Status};
 pub const FUEL_PER_SECOND: u64 = 100_000_000_000;
 
 /// What one guest may use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GuestLimits {
     pub memory_bytes_max: u64,
     pub table_elements_max: usize,
@@ -51,6 +51,7 @@ pub struct Instance {
     pub(super) instance: wasmtime::Instance,
     memory: Memory,
     stack_pointer: Global,
+    randomness: Randomness,
 }
 
 /// How a turn ended, and what it cost.
@@ -137,6 +138,7 @@ impl Instance {
         }
         let memory = guest.memory.data_mut(&mut guest.store);
         checkpoint.apply(interpreter.image(), memory)?;
+        guest.randomness = Randomness::Own;
         Ok(guest)
     }
 
@@ -201,7 +203,24 @@ impl Instance {
             instance,
             memory,
             stack_pointer,
+            randomness: Randomness::Shared,
         })
+    }
+
+    /// Gives a fresh guest its own randomness and touches the pages a first turn needs, so that
+    /// the first turn need not. A guest that fails here fails again in its first turn.
+    pub async fn warm(&mut self) {
+        let input = TurnInput {
+            purpose: Purpose::Run,
+            code: "0".into(),
+            filename: "<warm-up>".into(),
+        };
+        let limits = TurnLimits {
+            fuel: FUEL_PER_SECOND,
+            output_bytes_max: 0,
+        };
+        let control = TurnControl::unattended(self.epoch_bump());
+        self.run(&input, &limits, control, Arc::new(Silence)).await;
     }
 
     /// Runs one turn to its end. Dropping the future leaves the guest broken.
@@ -230,7 +249,8 @@ impl Instance {
         ));
         let language = interpreter.language();
         let ticking = interpreter.tick();
-        let (outcome, cpu) = CpuTimed::new(language.turn(self, input)).await;
+        let randomness = std::mem::replace(&mut self.randomness, Randomness::Own);
+        let (outcome, cpu) = CpuTimed::new(language.turn(self, input, randomness)).await;
         drop(ticking);
 
         let state = self.store.data_mut();
@@ -329,7 +349,7 @@ impl TurnEnd {
         ended: Ended,
         cause: Option<StopCause>,
         refused: bool,
-        language: &dyn super::language::Language,
+        language: &dyn Language,
     ) {
         match ended {
             Ended::Normally => {}

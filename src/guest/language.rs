@@ -16,11 +16,28 @@ pub type Running<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Sen
 /// One turn, as the interpreter gets it.
 #[derive(Debug, Clone)]
 pub struct TurnInput {
+    pub purpose: Purpose,
     pub code: String,
     /// What tracebacks call the code: `<turn 3>`, or the name the client gave it.
     pub filename: String,
-    /// The first turn of a session, or of a fork: its randomness must be its own.
-    pub fresh: bool,
+}
+
+/// What the interpreter is to do with code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Run,
+    /// Answer with a result whose JSON is `{"matches": [...], "start": n, "end": n}`.
+    Complete { cursor: usize },
+    /// Answer with a result whose JSON is a text or null.
+    Inspect { cursor: usize },
+}
+
+/// Whose randomness a guest has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Randomness {
+    /// The image's, which every new guest shares: the next turn must make it its own.
+    Shared,
+    Own,
 }
 
 /// How the interpreter says its turn ended. Being stopped from outside is not among these.
@@ -50,8 +67,14 @@ pub trait Language: Send + Sync + 'static {
     /// remembered with the image.
     fn initialize<'a>(&'a self, guest: &'a mut Instance) -> Running<'a, serde_json::Value>;
 
-    /// Runs one turn. A trap or an exit of the whole guest is an error.
-    fn turn<'a>(&'a self, guest: &'a mut Instance, input: &'a TurnInput) -> Running<'a, Ended>;
+    /// Runs one turn, after giving the guest randomness of its own if it shares another's. A trap or
+    /// an exit of the whole guest is an error.
+    fn turn<'a>(
+        &'a self,
+        guest: &'a mut Instance,
+        input: &'a TurnInput,
+        randomness: Randomness,
+    ) -> Running<'a, Ended>;
 
     /// Delivers a soft notice by what the interpreter would find after a signal. Called between
     /// two instructions of the guest.

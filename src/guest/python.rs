@@ -11,7 +11,7 @@ use wasmtime::{Caller, Linker};
 
 use super::instance::Instance;
 use super::ladder::StopCause;
-use super::language::{Ended, Language, Running, TurnInput};
+use super::language::{Ended, Language, Purpose, Randomness, Running, TurnInput};
 use super::state::{GuestState, TurnResult, look};
 use crate::limits::{DISPLAY_BYTES_MAX, RESULT_BYTES_MAX};
 use crate::protocol::event::ErrorDetail;
@@ -22,6 +22,8 @@ const PRELUDE: &str = include_str!("python/prelude.py");
 /// Flags in the header of a turn; see the prelude.
 const FRESH: u32 = 1;
 const STDIN_USED: u32 = 2;
+const COMPLETE: u32 = 4;
+const INSPECT: u32 = 8;
 
 /// One message through `host.call`.
 const CALL_BYTES_MAX: usize = 12 << 20;
@@ -152,16 +154,32 @@ impl Language for Python {
         })
     }
 
-    fn turn<'a>(&'a self, guest: &'a mut Instance, input: &'a TurnInput) -> Running<'a, Ended> {
+    fn turn<'a>(
+        &'a self,
+        guest: &'a mut Instance,
+        input: &'a TurnInput,
+        randomness: Randomness,
+    ) -> Running<'a, Ended> {
         Box::pin(async move {
-            let mut flags = 0;
-            if input.fresh {
-                flags |= FRESH;
-            }
+            let mut flags = match randomness {
+                Randomness::Shared => FRESH,
+                Randomness::Own => 0,
+            };
+            let cursor = match input.purpose {
+                Purpose::Run => 0,
+                Purpose::Complete { cursor } => {
+                    flags |= COMPLETE;
+                    cursor
+                }
+                Purpose::Inspect { cursor } => {
+                    flags |= INSPECT;
+                    cursor
+                }
+            };
             if std::mem::take(&mut guest.store.data_mut().stdin_used) {
                 flags |= STDIN_USED;
             }
-            let source = format!("{flags}\n{}\n{}", input.filename, input.code);
+            let source = format!("{flags} {cursor}\n{}\n{}", input.filename, input.code);
             let status = Self::call_turn(guest, source.as_bytes()).await?;
             let ended = guest
                 .store

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::control::{TurnControl, unattended};
-use super::engine::{self, EpochBump, Metering};
+use super::control::TurnControl;
+use super::engine::{self, Metering};
 use super::image::{self, Image, ImageError, NewImage};
 use super::instance::{GuestLimits, Instance, Soundness, StartError, TurnLimits};
 use super::interpreter::{Interpreter, OpenError, Surroundings};
 use super::ladder::StopCause;
-use super::language::{Language, TurnInput};
+use super::language::{Language, Purpose, TurnInput};
 use super::module::{GuestBinary, UnfitBinary};
 use super::sink::TurnSink;
 use super::state::TurnState;
@@ -25,8 +25,6 @@ use crate::protocol::event::{Status, Stream};
 
 /// Memory that compiling a large guest takes at its peak (2.4 GB was measured for CPython).
 const COMPILE_MEMORY_BYTES: u64 = 2_600 << 20;
-/// Making an image includes importing pandas and pyplot without one.
-const IMAGE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What is to be set up.
 pub struct Plan<'a> {
@@ -224,13 +222,7 @@ async fn make_image(
     guest.memory_mut()[..binary.memory.len()].copy_from_slice(&binary.memory);
     guest.give_fuel(u64::MAX);
     let said = Arc::new(Said::default());
-    let control = TurnControl::new(
-        unattended(IMAGE_TIMEOUT),
-        None,
-        false,
-        EpochBump::new(interpreter.engine()),
-        Instant::now(),
-    );
+    let control = TurnControl::unattended(guest.epoch_bump());
     guest.store.data_mut().turn = Some(TurnState::new(control, said.clone(), u64::MAX, 0));
     let ticking = interpreter.tick();
     let language = plan
@@ -270,20 +262,14 @@ async fn make_image(
 /// Interrupts an endless loop, and sees whether the guest lives on.
 async fn proves_interrupt(interpreter: &Arc<Interpreter>) -> Result<bool, SetupError> {
     let mut guest = Instance::start(interpreter, &unbounded()).await?;
-    let control = TurnControl::new(
-        unattended(Duration::from_secs(5)),
-        None,
-        false,
-        guest.epoch_bump(),
-        Instant::now(),
-    );
+    let control = TurnControl::unattended(guest.epoch_bump());
     let Some(code) = interpreter.language().endless_loop() else {
         return Ok(false);
     };
     let input = TurnInput {
+        purpose: Purpose::Run,
         code: code.into(),
         filename: "<self-test>".into(),
-        fresh: false,
     };
     let limits = TurnLimits {
         fuel: u64::MAX / 2,

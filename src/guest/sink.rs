@@ -29,3 +29,24 @@ pub trait TurnSink: Send + Sync {
     /// The turn's value. At most once a turn.
     fn result(&self, text: String, json: Option<Box<RawValue>>);
 }
+
+/// Takes what a turn says and keeps nothing.
+pub struct Silence;
+
+impl TurnSink for Silence {
+    fn output(&self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn stdin_request(&self, _prompt: String) {}
+
+    fn display(&self, _data: Map<String, Value>, _metadata: Map<String, Value>) {}
+
+    fn result(&self, _text: String, _json: Option<Box<RawValue>>) {}
+}

@@ -50,7 +50,7 @@ pub struct TurnState {
     pub fuel_reserve: u64,
     held: Vec<u8>,
     held_stream: Stream,
-    /// What was written to stdout since its last newline or read.
+    /// What was written since the last newline or read.
     prompt: Vec<u8>,
 }
 
@@ -100,9 +100,7 @@ impl TurnState {
             self.truncated = true;
             self.control.ask(StopCause::OutputLimit);
         }
-        if stream == Stream::Stdout {
-            self.note_prompt(taken);
-        }
+        self.note_prompt(taken);
         if self.held_stream != stream {
             self.release();
             self.held_stream = stream;

@@ -9,8 +9,10 @@ only itself. The walls are the WebAssembly sandbox and the gateway's limits.
 import _host
 import ast
 import builtins
+import inspect
 import io
 import json
+import keyword
 import linecache
 import random
 import signal
@@ -27,7 +29,7 @@ FILE = "<weir>"
 RESULT, DISPLAY, END = b"r", b"d", b"e"
 
 # Flags of a turn's header.
-FRESH, STDIN_USED = 1, 2
+FRESH, STDIN_USED, COMPLETE, INSPECT = 1, 2, 4, 8
 
 # Notices from the gateway, by the signal numbers that carry them.
 TIMEOUT, CPU_LIMIT, OUTPUT_LIMIT = signal.SIGALRM, signal.SIGXCPU, signal.SIGXFSZ
@@ -131,7 +133,7 @@ def remember(filename, code):
 
 def run(code, filename):
     """Runs code in __main__ and returns its final expression's value in a tuple, if it has one."""
-    tree = ast.parse(code, filename)
+    tree = compile(code, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
     last = tree.body[-1] if tree.body else None
     value = None
     scope = __main__.__dict__
@@ -280,15 +282,19 @@ def mend_streams():
 
 
 def turn(source):
-    """One turn. The source is a header (flags, file name) and the code; returns (status, quit)."""
-    flags, filename, code = source.decode("utf-8").split("\n", 2)
-    flags = int(flags)
+    """One turn. The source is a header and the code; returns (status, quit)."""
+    header, filename, code = source.decode("utf-8").split("\n", 2)
+    flags, cursor = map(int, header.split())
     Turn.value = Turn.notice = None
     if flags & FRESH:
         reseed()
     mend_streams()
     if flags & STDIN_USED:
         forget_input()
+    if flags & (COMPLETE | INSPECT):
+        answer = complete if flags & COMPLETE else inspect_at
+        send(RESULT, {"text": "", "truncated": False, "json": json.dumps(answer(code, cursor))})
+        return 0, 0
     report = None
     try:
         try:
@@ -311,6 +317,98 @@ def turn(source):
         return 0, 0
     send(END, report)
     return 1, 0
+
+
+def word_before(code, cursor):
+    """The dotted name that ends at the cursor, and where its last part starts."""
+    start = cursor
+    while start > 0 and (code[start - 1].isidentifier() or code[start - 1].isdigit() or code[start - 1] == "."):
+        start -= 1
+    name = code[start:cursor]
+    return name, start + name.rfind(".") + 1
+
+
+def look_up(name):
+    """The object under a dotted name, found without calling anything the user wrote."""
+    first, *rest = name.split(".")
+    scope = __main__.__dict__
+    if first in scope:
+        value = scope[first]
+    else:
+        value = getattr(builtins, first)
+    for part in rest:
+        value = inspect.getattr_static(value, part) if not isinstance(value, types.ModuleType) else getattr(value, part)
+    return value
+
+
+def keys_before(code, cursor):
+    """Completions inside the brackets of a dictionary or of a table's columns."""
+    opening = max(code.rfind('["', 0, cursor), code.rfind("['", 0, cursor))
+    if opening < 0:
+        return None
+    prefix = code[opening + 2 : cursor]
+    if any(c in prefix for c in "\"'[]\n"):
+        return None
+    name, _ = word_before(code, opening)
+    value = look_up(name)
+    columns = getattr(value, "columns", None) if type(value).__module__.startswith("pandas") else None
+    keys = columns if columns is not None else value if isinstance(value, dict) else ()
+    return sorted(k for k in keys if isinstance(k, str) and k.startswith(prefix)), opening + 2
+
+
+def complete(code, cursor):
+    """What could stand at the cursor: {"matches", "start", "end"}."""
+    try:
+        found = keys_before(code, cursor)
+        if found is not None and found[0]:
+            return {"matches": found[0][:200], "start": found[1], "end": cursor}
+        name, start = word_before(code, cursor)
+        owner, _, prefix = name.rpartition(".")
+        line = code[code.rfind("\n", 0, start) + 1 : start].split()
+        if line and line[0] in ("import", "from") and not (line[0] == "from" and "import" in line):
+            import pkgutil
+
+            names = {module.name for module in pkgutil.iter_modules()} | set(sys.builtin_module_names)
+            if owner:
+                names = {m.name for m in pkgutil.iter_modules(__import__(owner, fromlist=["_"]).__path__)}
+        elif owner:
+            names = set(dir(look_up(owner)))
+        else:
+            names = set(__main__.__dict__) | set(dir(builtins)) | set(keyword.kwlist)
+        matches = sorted(
+            (n for n in names if n.startswith(prefix) and (prefix.startswith("_") or not n.startswith("_"))),
+            key=lambda n: (n.startswith("_"), n),
+        )
+        return {"matches": matches[:200], "start": start, "end": cursor}
+    except Exception:
+        return {"matches": [], "start": cursor, "end": cursor}
+
+
+def inspect_at(code, cursor):
+    """What is known of the name at the cursor: its signature and documentation, or None."""
+    try:
+        while cursor < len(code) and (code[cursor].isidentifier() or code[cursor].isdigit()):
+            cursor += 1
+        if cursor > 0 and code[cursor - 1] == "(":
+            cursor -= 1
+        name, _ = word_before(code, cursor)
+        value = look_up(name)
+        if isinstance(value, (staticmethod, classmethod)):
+            value = value.__func__
+        parts = [f"{name}: {type(value).__name__}"]
+        if callable(value):
+            try:
+                parts[0] = f"{name}{inspect.signature(value)}"
+            except (TypeError, ValueError):
+                pass
+        elif type(value) in (bool, int, float, str, bytes, list, tuple, dict, set):
+            parts.append(repr(value)[:2000])
+        doc = inspect.getdoc(value)
+        if doc:
+            parts.append(doc)
+        return "\n\n".join(parts)[:RESULT_CHARACTERS]
+    except Exception:
+        return None
 
 
 def backend():
