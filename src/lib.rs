@@ -3,6 +3,7 @@
 //! The layers point one way; `ARCHITECTURE.md` draws them. Nothing outside this crate is meant to
 //! link it: the library exists so that the binary, the tests and the benches share one build.
 
+pub mod files;
 pub mod ids;
 pub mod limits;
 pub mod protocol;
