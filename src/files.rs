@@ -34,6 +34,10 @@ mod walk;
 #[cfg(test)]
 mod descriptor_tests;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod name_tests;
 #[cfg(test)]
 mod tests;
