@@ -53,7 +53,7 @@ async fn main() {
     println!("ready in {:?}", t.elapsed());
     let limits = GuestLimits::from(&Limits::default());
     let mut guest = Instance::start(&interp, &limits).await.unwrap();
-    let mut fresh = true;
+    
     let mut cp: Option<Checkpoint> = None;
     let progs: Vec<String> = if std::env::args().len() > 1 { std::env::args().skip(1).collect() } else { include_str!("scratch.txt").split("\n---\n").map(String::from).collect() };
     for (n, code) in progs.iter().enumerate() {
@@ -62,11 +62,11 @@ async fn main() {
         let c2 = control.clone();
         let watch = tokio::spawn(async move { c2.watch().await });
         let start = Instant::now();
-        let end = guest.run(&TurnInput { code: code.clone(), filename: format!("<turn {}>", n + 1), fresh }, &TurnLimits { fuel: 2 * FUEL_PER_SECOND, output_bytes_max: 1 << 20 }, control, Arc::new(Print(start))).await;
+        let end = guest.run(&TurnInput { code: code.clone(), filename: format!("<turn {}>", n + 1), purpose: Purpose::Run }, &TurnLimits { fuel: 2 * FUEL_PER_SECOND, output_bytes_max: 1 << 20 }, control, Arc::new(Print(start))).await;
         watch.abort();
         println!("-> {:?} {} {:?} {:?} in {:.3} ms cpu {:?} fuel {} mem {} out {}", end.status, end.exit_code, end.error, end.soundness, start.elapsed().as_secs_f64()*1e3, end.cpu, end.fuel, end.memory_bytes, end.output_bytes);
         if end.soundness == Soundness::Sound {
-            fresh = false;
+            
             let t = Instant::now();
             let c = guest.checkpoint(cp.as_ref());
             let d = t.elapsed();
@@ -85,7 +85,7 @@ async fn main() {
         let mut g = Instance::start(&interp, &limits).await.unwrap();
         let control = TurnControl::new(Rungs { timeout: Duration::from_secs(2), wait_max: Duration::from_secs(3), grace: Duration::from_millis(800), interrupt_grace: Duration::from_secs(1) }, None, false, g.epoch_bump(), Instant::now());
         struct Null; impl TurnSink for Null { fn output(&self, _: Stream, _: &[u8]) {} fn has_room(&self) -> bool { true } fn room(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> { Box::pin(std::future::ready(())) } fn stdin_request(&self, _: String) {} fn display(&self, _: serde_json::Map<String, serde_json::Value>, _: serde_json::Map<String, serde_json::Value>) {} fn result(&self, _: String, _: Option<Box<serde_json::value::RawValue>>) {} }
-        g.run(&TurnInput { code: "print('hi')".into(), filename: "<turn 1>".into(), fresh: true }, &TurnLimits { fuel: FUEL_PER_SECOND, output_bytes_max: 1 << 20 }, control, Arc::new(Null)).await;
+        g.run(&TurnInput { code: "print('hi')".into(), filename: "<turn 1>".into(), purpose: Purpose::Run }, &TurnLimits { fuel: FUEL_PER_SECOND, output_bytes_max: 1 << 20 }, control, Arc::new(Null)).await;
     }
     println!("200 sessions with print: {:?} each", t.elapsed() / 200);
 }

@@ -8,7 +8,7 @@ pub mod config;
 pub mod files;
 pub mod guest;
 pub mod ids;
-pub mod journal;
 pub mod interpreters;
+pub mod journal;
 pub mod limits;
 pub mod protocol;
