@@ -12,3 +12,5 @@ pub mod interpreters;
 pub mod journal;
 pub mod limits;
 pub mod protocol;
+pub mod metrics;
+pub mod session;

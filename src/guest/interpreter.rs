@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::{Engine, InstancePre, Linker, Module, Store};
 
-use super::engine::{self, Metering, Ticker, Ticking};
+use super::engine::{self, EpochBump, Metering, Ticker, Ticking};
 use super::image::{Image, ImageError};
 use super::language::Language;
 use super::state::GuestState;
@@ -169,6 +169,11 @@ impl Interpreter {
     pub fn fresh_files(&self, limits: FilesLimits) -> Result<Files, PreopenError> {
         let preopens = self.preopens.to_vec();
         Files::new(self.library.clone(), preopens, limits, Timestamp::now())
+    }
+
+    /// What makes this interpreter's guests look at their control blocks.
+    pub fn epoch_bump(&self) -> EpochBump {
+        EpochBump::new(&self.engine)
     }
 
     /// Ticks at least until the guard is dropped.

@@ -8,22 +8,28 @@
 //!
 //! The slot moves to a guest thread for a turn and comes back after it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::spares::Spares;
 use crate::guest::{
-    Checkpoint, GuestLimits, Instance, Interpreter, Soundness, StartError, TurnControl, TurnEnd,
-    TurnInput, TurnLimits, TurnSink,
+    Checkpoint, FUEL_PER_SECOND, GuestLimits, Instance, Interpreter, Soundness, StartError,
+    TurnControl, TurnEnd, TurnInput, TurnLimits, TurnSink,
 };
+use crate::metrics::Metrics;
+use crate::protocol::event::Stream;
 
 /// One session's guest.
 pub(super) struct Slot {
     interpreter: Arc<Interpreter>,
     spares: Arc<Spares>,
     limits: GuestLimits,
+    metrics: Arc<Metrics>,
     instance: Option<Instance>,
     /// None until the first turn has ended well: the state at birth is the image's.
     checkpoint: Option<Checkpoint>,
@@ -39,7 +45,7 @@ pub(super) struct Job {
 
 /// How a turn ended, before its state was captured.
 pub(super) enum Outcome {
-    Ran(TurnEnd),
+    Ran(Box<TurnEnd>),
     /// The guest could not be started.
     NotRun(StartError),
 }
@@ -49,11 +55,13 @@ impl Slot {
         interpreter: Arc<Interpreter>,
         spares: Arc<Spares>,
         limits: GuestLimits,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             interpreter,
             spares,
             limits,
+            metrics,
             instance: None,
             checkpoint: None,
         }
@@ -61,8 +69,7 @@ impl Slot {
 
     /// Runs one turn and says how it ended as soon as it has; then captures the state, or restores
     /// the one from before the turn.
-    pub(super) async fn run(mut self, mut job: Job, ended: oneshot::Sender<Outcome>) -> Self {
-        job.input.fresh = self.checkpoint.is_none();
+    pub(super) async fn run(mut self, job: Job, ended: oneshot::Sender<Outcome>) -> Self {
         let mut instance = match self.take_instance().await {
             Ok(instance) => instance,
             Err(error) => {
@@ -75,10 +82,14 @@ impl Slot {
             .run(&job.input, &job.limits, job.control, job.sink)
             .await;
         let soundness = end.soundness;
-        let _ = ended.send(Outcome::Ran(end));
+        let _ = ended.send(Outcome::Ran(Box::new(end)));
         match soundness {
             Soundness::Sound => {
-                self.checkpoint = Some(instance.checkpoint(self.checkpoint.as_ref()));
+                let started = Instant::now();
+                let checkpoint = instance.checkpoint(self.checkpoint.as_ref());
+                let bytes = checkpoint.held_bytes() as u64;
+                self.metrics.checkpoint(started.elapsed(), bytes);
+                self.checkpoint = Some(checkpoint);
                 self.instance = Some(instance);
             }
             Soundness::Broken => {
@@ -90,23 +101,22 @@ impl Slot {
         self
     }
 
-    /// Runs `input` on a copy of the state, and gives it up after `patience`.
-    pub(super) async fn ask(
-        &self,
-        input: TurnInput,
-        control: Arc<TurnControl>,
-        sink: Arc<dyn TurnSink>,
-        patience: Duration,
-    ) -> Option<TurnEnd> {
+    /// Runs a question on a copy of the state and returns the JSON of its answer, or None when that
+    /// takes longer than `patience`.
+    pub(super) async fn ask(&self, input: TurnInput, patience: Duration) -> Option<Option<String>> {
+        let heard = Arc::new(Heard::default());
         let asked = async {
             let mut copy = self.copy().await.ok()?;
             let limits = TurnLimits {
-                fuel: u64::MAX / 2,
-                output_bytes_max: 1 << 20,
+                fuel: FUEL_PER_SECOND,
+                output_bytes_max: 0,
             };
-            Some(copy.run(&input, &limits, control, sink).await)
+            let control = TurnControl::unattended(copy.epoch_bump());
+            copy.run(&input, &limits, control, heard.clone()).await;
+            Some(())
         };
-        tokio::time::timeout(patience, asked).await.ok().flatten()
+        tokio::time::timeout(patience, asked).await.ok().flatten()?;
+        Some(heard.take())
     }
 
     /// Packs the checkpoint: the session has been at rest for a moment.
@@ -132,7 +142,11 @@ impl Slot {
         match (self.instance.take(), &self.checkpoint) {
             (Some(instance), _) => Ok(instance),
             (None, Some(checkpoint)) => {
-                Instance::restore(&self.interpreter, &self.limits, checkpoint).await
+                let started = Instant::now();
+                let restored =
+                    Instance::restore(&self.interpreter, &self.limits, checkpoint).await;
+                self.metrics.wake(started.elapsed());
+                restored
             }
             (None, None) => self.spares.take(&self.limits).await,
         }
@@ -145,5 +159,36 @@ impl Slot {
             }
             None => Instance::start(&self.interpreter, &self.limits).await,
         }
+    }
+}
+
+/// Keeps the JSON of the answer to a question.
+#[derive(Default)]
+struct Heard(Mutex<Option<String>>);
+
+impl Heard {
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl TurnSink for Heard {
+    fn output(&self, _stream: Stream, _bytes: &[u8]) {}
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn stdin_request(&self, _prompt: String) {}
+
+    fn display(&self, _data: Map<String, Value>, _metadata: Map<String, Value>) {}
+
+    fn result(&self, _text: String, json: Option<Box<RawValue>>) {
+        let json = json.map(|json| json.get().to_owned());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = json;
     }
 }
