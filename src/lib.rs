@@ -14,3 +14,5 @@ pub mod limits;
 pub mod protocol;
 pub mod metrics;
 pub mod session;
+pub mod connection;
+pub mod server;

@@ -31,7 +31,7 @@ use crate::protocol::refusal::{ErrorCode, Refusal};
 use crate::protocol::reply::Reply;
 use crate::protocol::request::{Request, RequestId};
 
-pub use registry::{Drain, Opening, Sessions};
+pub use registry::{Drain, Missing, Opening, Sessions};
 pub use spares::Spares;
 
 /// Commands that wait for a driver. A client waits for each answer before its next message, so

@@ -76,13 +76,15 @@ impl Cursor {
         let news = self.journal.news.notified();
         tokio::pin!(news);
         news.as_mut().enable();
-        {
-            let inner = self.journal.lock();
-            if self.next <= inner.head || inner.open.has_whole() {
-                return;
-            }
+        if !self.has_news() {
+            news.await;
         }
-        news.await;
+    }
+
+    /// Whether [`Cursor::read`] would find something.
+    pub fn has_news(&self) -> bool {
+        let inner = self.journal.lock();
+        self.next <= inner.head || inner.open.has_whole()
     }
 
     /// Says that everything before the cursor has left for the client, so that the guest may go on.

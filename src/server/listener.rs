@@ -1,0 +1,92 @@
+//! Accepting connections, bounded, and serving HTTP on them.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{debug, warn};
+
+use super::Server;
+use super::tls::ServerTls;
+
+/// How long a client may take to send a request's head.
+const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may take for its TLS handshake.
+const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
+/// A pause after the kernel had no descriptor for a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A request's head, headers included.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Accepts connections until the task is dropped. Beyond `connections_max` they wait in the kernel's
+/// queue, where they cost nothing here.
+pub async fn serve(server: Arc<Server>, listener: TcpListener, tls: Option<ServerTls>) {
+    let places = Arc::new(Semaphore::new(server.limits.connections_max));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (server, tls) = (server.clone(), tls.clone());
+                tokio::spawn(accept(server, stream, tls, Place(Arc::new(place))));
+            }
+            Err(error) => {
+                warn!(%error, "accepting a connection failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection's place among `connections_max`. An upgraded connection takes it along, as the
+/// HTTP connection it came from ends then.
+#[derive(Clone)]
+pub(super) struct Place(#[expect(dead_code, reason = "held, never read")] Arc<OwnedSemaphorePermit>);
+
+async fn accept(server: Arc<Server>, stream: TcpStream, tls: Option<ServerTls>, place: Place) {
+    // Without this a small frame may wait 40 ms for the acknowledgement of the one before.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    match tls {
+        None => http(server, stream, place).await,
+        Some(tls) => {
+            match tokio::time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {
+                Ok(Ok(stream)) => http(server, stream, place).await,
+                Ok(Err(error)) => debug!(%error, "a tls handshake failed"),
+                Err(_) => debug!("a tls handshake took too long"),
+            }
+        }
+    }
+}
+
+async fn http<S>(server: Arc<Server>, stream: S, place: Place)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(place.clone());
+        let answer = server.answer(request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        debug!(%error, "a connection ended badly");
+    }
+}
