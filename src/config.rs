@@ -16,30 +16,29 @@ mod file;
 mod flags;
 mod grammar;
 mod guest_threads;
+mod origin;
 mod page;
 mod provenance;
 mod secret;
 mod setting;
 mod sources;
 mod table;
-mod web_origin;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::auth::{Algorithm, Origin, Secret};
 use crate::limits::Limits;
 
-pub use choice::{Algorithm, Durability, LogFormat, Metering};
+pub use choice::{Durability, LogFormat, Metering};
 pub use error::ConfigError;
 pub use flags::Flags;
 pub use guest_threads::GuestThreads;
 pub use page::page;
 pub use provenance::{Provenance, Row};
-pub use secret::Secret;
 pub use setting::{Section, Setting};
 pub use sources::{Source, Sources};
 pub use table::SETTINGS;
-pub use web_origin::WebOrigin;
 
 /// What the gateway was told, parsed and found consistent.
 #[derive(Debug, Clone)]
@@ -51,7 +50,7 @@ pub struct Config {
     /// The operator accepts a made-up secret on an open address without TLS.
     pub insecure_listen: bool,
     /// Web origins allowed besides the gateway's own.
-    pub allowed_origins: Vec<WebOrigin>,
+    pub allowed_origins: Vec<Origin>,
     /// Where sessions rest.
     pub data_dir: PathBuf,
     /// What `saved` promises to survive.
@@ -85,7 +84,7 @@ pub struct Jwt {
     pub secret: Option<Secret>,
     /// A JWKS file.
     pub keys: Option<PathBuf>,
-    /// The allow-list; never empty.
+    /// The allow-list; never empty. The secret serves HS256 only, the keys every other one.
     pub algorithms: Vec<Algorithm>,
     /// A token must name one of these in `aud`; empty: `aud` is not looked at.
     pub audience: Vec<String>,

@@ -37,7 +37,17 @@ impl Algorithm {
         Algorithm::EdDsa,
     ];
 
-    /// The name in a token's `alg` and in the configuration; case matters in both.
+    /// What is allowed where the configuration names nothing: the default of each kind of key, so
+    /// that a key without an `alg` of its own serves exactly one.
+    pub const DEFAULTS: [Algorithm; 5] = [
+        KeyKind::Secret.default_algorithm(),
+        KeyKind::Rsa.default_algorithm(),
+        KeyKind::P256.default_algorithm(),
+        KeyKind::P384.default_algorithm(),
+        KeyKind::Ed25519.default_algorithm(),
+    ];
+
+    /// The name in a token's `alg`, where case matters, and in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Algorithm::Hs256 => "HS256",
@@ -135,7 +145,7 @@ pub(super) enum KeyKind {
 
 impl KeyKind {
     /// What a key that names no `alg` of its own serves while the configuration names none either.
-    pub(super) fn default_algorithm(self) -> Algorithm {
+    pub(super) const fn default_algorithm(self) -> Algorithm {
         match self {
             KeyKind::Secret => Algorithm::Hs256,
             KeyKind::Rsa => Algorithm::Rs256,

@@ -1,6 +1,7 @@
 //! Which web pages may call the gateway from a browser.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 /// `scheme://host[:port]`, normalized: lower case, and the default port of its scheme left out.
@@ -97,12 +98,7 @@ impl Authority {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (inside, port) = rest.split_once(']')?;
-                let is_v6 = inside
-                    .bytes()
-                    .all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
-                if inside.is_empty() || !is_v6 {
-                    return None;
-                }
+                inside.parse::<Ipv6Addr>().ok()?;
                 let port = match port {
                     "" => None,
                     port => Some(port.strip_prefix(':')?),
@@ -257,6 +253,8 @@ mod tests {
             "https://a.example:99999",
             "https://[::1",
             "https://[]",
+            "https://[1.2]",
+            "https://[:::1]",
             "https://[::1]8080",
             "https://é.example",
             "1https://a.example",

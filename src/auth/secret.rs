@@ -91,6 +91,11 @@ impl Secret {
         }
     }
 
+    /// How long it is, which is all that may be shown of it.
+    pub fn byte_count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }

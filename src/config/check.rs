@@ -1,6 +1,7 @@
 //! Rules between settings: what each grammar cannot know by itself.
 
 use super::{Config, ConfigError, Provenance};
+use crate::auth::Algorithm;
 
 struct Rule {
     /// Those it speaks of, in the order in which the complaint shows them.
@@ -102,11 +103,9 @@ const RULES: &[Rule] = &[
 fn some_key_serves_some_algorithm(config: &Config) -> bool {
     let has_secret = config.jwt.secret.is_some() || config.needs_generated_secret();
     let has_keys = config.jwt.keys.is_some();
-    config.jwt.algorithms.iter().any(|algorithm| {
-        if algorithm.is_symmetric() {
-            has_secret
-        } else {
-            has_keys
-        }
-    })
+    let served = |algorithm: &Algorithm| match *algorithm == Algorithm::Hs256 {
+        true => has_secret,
+        false => has_keys,
+    };
+    config.jwt.algorithms.iter().any(served)
 }

@@ -1,8 +1,13 @@
 //! Settings that take one of a few names.
 
+use crate::auth::Algorithm;
+
 /// A closed set of values, each with the one name it has in every source.
-pub(super) trait Choice: Copy + PartialEq + 'static {
-    const NAMES: &'static [(&'static str, Self)];
+pub(super) trait Choice: Copy + 'static {
+    /// In the order in which rules list them.
+    const ALL: &'static [Self];
+
+    fn name(self) -> &'static str;
 }
 
 /// How guests are metered.
@@ -32,75 +37,43 @@ pub enum LogFormat {
     Json,
 }
 
-/// A JWS algorithm that a token may be signed with. The secret serves `Hs256` only, a JWKS file
-/// only the others: a public key can never pass for a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// HMAC with SHA-256, by the configured or generated secret.
-    Hs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    Rs384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    Rs512,
-    /// RSASSA-PSS with SHA-256.
-    Ps256,
-    /// RSASSA-PSS with SHA-384.
-    Ps384,
-    /// RSASSA-PSS with SHA-512.
-    Ps512,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// ECDSA on P-384 with SHA-384.
-    Es384,
-    /// Ed25519.
-    EdDsa,
-}
+impl Choice for Metering {
+    const ALL: &'static [Self] = &[Self::FuelAndEpoch, Self::Epoch];
 
-impl Algorithm {
-    /// Whether a shared secret verifies it, rather than a public key.
-    pub fn is_symmetric(self) -> bool {
+    fn name(self) -> &'static str {
         match self {
-            Self::Hs256 => true,
-            Self::Rs256
-            | Self::Rs384
-            | Self::Rs512
-            | Self::Ps256
-            | Self::Ps384
-            | Self::Ps512
-            | Self::Es256
-            | Self::Es384
-            | Self::EdDsa => false,
+            Self::FuelAndEpoch => "fuel+epoch",
+            Self::Epoch => "epoch",
         }
     }
 }
 
-impl Choice for Metering {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("fuel+epoch", Self::FuelAndEpoch), ("epoch", Self::Epoch)];
-}
-
 impl Choice for Durability {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("process", Self::Process), ("power", Self::Power)];
+    const ALL: &'static [Self] = &[Self::Process, Self::Power];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Power => "power",
+        }
+    }
 }
 
 impl Choice for LogFormat {
-    const NAMES: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+    const ALL: &'static [Self] = &[Self::Text, Self::Json];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 impl Choice for Algorithm {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("HS256", Self::Hs256),
-        ("RS256", Self::Rs256),
-        ("RS384", Self::Rs384),
-        ("RS512", Self::Rs512),
-        ("PS256", Self::Ps256),
-        ("PS384", Self::Ps384),
-        ("PS512", Self::Ps512),
-        ("ES256", Self::Es256),
-        ("ES384", Self::Es384),
-        ("EdDSA", Self::EdDsa),
-    ];
+    const ALL: &'static [Self] = &Algorithm::ALL;
+
+    fn name(self) -> &'static str {
+        Algorithm::name(self)
+    }
 }

@@ -1,32 +1,12 @@
-//! The signing secret, which no message, log line or debug output ever shows.
+//! How the signing secret is given. No message, log line or debug output ever shows it.
 
 use std::ffi::OsStr;
-use std::fmt;
 
 use super::grammar::{Grammar, Kind};
+use crate::auth::{SECRET_BYTES_MIN, Secret};
 
-/// A key for HS256. `Debug` tells its length only.
-#[derive(Clone)]
-pub struct Secret(Box<[u8]>);
-
-/// Bytes as they stand, at least `Secret::BYTES_MIN`.
+/// Bytes as they stand, at least `SECRET_BYTES_MIN`.
 pub(super) struct SecretBytes;
-
-impl Secret {
-    /// HS256 wants a key no shorter than its hash.
-    pub const BYTES_MIN: usize = 32;
-
-    /// The bytes themselves. Whoever asks answers for where they go.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Secret({} bytes)", self.0.len())
-    }
-}
 
 impl Grammar for SecretBytes {
     type Value = Secret;
@@ -40,7 +20,7 @@ impl Grammar for SecretBytes {
     }
 
     fn rule(&self) -> String {
-        format!("at least {} bytes", Secret::BYTES_MIN)
+        format!("at least {SECRET_BYTES_MIN} bytes")
     }
 
     fn hint(&self) -> &'static str {
@@ -52,12 +32,11 @@ impl Grammar for SecretBytes {
     }
 
     fn show(&self, value: &Secret) -> Option<String> {
-        Some(format!("set ({} bytes)", value.0.len()))
+        Some(format!("set ({} bytes)", value.byte_count()))
     }
 
     fn read(&self, raw: &OsStr) -> Option<Secret> {
-        let bytes = raw.as_encoded_bytes();
-        (bytes.len() >= Secret::BYTES_MIN).then(|| Secret(bytes.into()))
+        Secret::new(raw.as_encoded_bytes()).ok()
     }
 
     fn quote(&self, raw: &OsStr) -> String {

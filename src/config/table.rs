@@ -12,11 +12,12 @@ use super::grammar::{
     Address, Count, FilePath, List, Maybe, OneOf, Seconds, Size, Span, Switch, Text,
 };
 use super::guest_threads::ThreadCount;
+use super::origin::OriginText;
 use super::secret::SecretBytes;
 use super::setting::{Alias, Field, Section, Setting};
-use super::web_origin::OriginText;
-use super::{Algorithm, Compat, Config, Durability, GuestThreads, Interpreters, Jwt, Log};
+use super::{Compat, Config, Durability, GuestThreads, Interpreters, Jwt, Log};
 use super::{LogFormat, Metering, Sources, Tls};
+use crate::auth::Algorithm;
 use crate::limits::{Limits, TIMEOUT_SECONDS};
 
 const KIB: u64 = 1 << 10;
@@ -202,12 +203,7 @@ pub(super) fn defaults(sources: &Sources<'_>) -> Config {
         jwt: Jwt {
             secret: None,
             keys: None,
-            algorithms: vec![
-                Algorithm::Hs256,
-                Algorithm::Rs256,
-                Algorithm::Es256,
-                Algorithm::EdDsa,
-            ],
+            algorithms: Algorithm::DEFAULTS.to_vec(),
             audience: Vec::new(),
             issuer: Vec::new(),
         },

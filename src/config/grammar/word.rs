@@ -28,12 +28,10 @@ impl<T: Choice> Grammar for OneOf<T> {
     }
 
     fn rule(&self) -> String {
-        match T::NAMES {
-            [rest @ .., (last, _)] if !rest.is_empty() => {
-                let rest: Vec<_> = rest.iter().map(|(name, _)| *name).collect();
-                format!("{} or {last}", rest.join(", "))
-            }
-            names => names.iter().map(|(name, _)| *name).collect(),
+        let names: Vec<_> = T::ALL.iter().map(|value| value.name()).collect();
+        match names.as_slice() {
+            [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            names => names.concat(),
         }
     }
 
@@ -42,15 +40,12 @@ impl<T: Choice> Grammar for OneOf<T> {
     }
 
     fn parse(&self, text: &str) -> Option<T> {
-        let known = T::NAMES
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(text));
-        known.map(|(_, value)| *value)
+        let mut values = T::ALL.iter().copied();
+        values.find(|value| value.name().eq_ignore_ascii_case(text))
     }
 
     fn show(&self, value: &T) -> Option<String> {
-        let known = T::NAMES.iter().find(|(_, known)| known == value);
-        known.map(|(name, _)| (*name).to_owned())
+        Some(value.name().to_owned())
     }
 }
 

@@ -180,6 +180,6 @@ fn an_alias_stands_over_the_file_and_under_the_proper_name() {
 fn a_secret_is_its_bytes_as_they_stand() {
     let raw: Vec<u8> = (0..31).map(|n| 0xe0 + n).chain([b'\n']).collect();
     let machine = Machine::new().env("WEIR_JWT_SECRET", OsString::from_vec(raw.clone()));
-    let secret = machine.loaded().0.jwt.secret.expect("it was given");
-    assert_eq!(secret.expose(), raw);
+    let expected = Secret::new(raw).expect("it is long enough");
+    assert_eq!(machine.loaded().0.jwt.secret, Some(expected));
 }

@@ -110,7 +110,7 @@ fn a_bad_value_is_refused_with_its_place_its_rule_and_the_way_out() {
         (
             "WEIR_JWT_ALGORITHMS",
             "none",
-            r#"WEIR_JWT_ALGORITHMS: "none" is not a list with commas, each HS256, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA; give one of these names"#,
+            r#"WEIR_JWT_ALGORITHMS: "none" is not a list with commas, each HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384 or EdDSA; give one of these names"#,
         ),
         (
             "WEIR_GUEST_THREADS",
@@ -200,6 +200,13 @@ fn settings_that_contradict_one_another_are_refused() {
         (
             &[
                 ("WEIR_JWT_ALGORITHMS", "ES256"),
+                ("WEIR_JWT_SECRET", SECRET),
+            ],
+            "no token could be verified",
+        ),
+        (
+            &[
+                ("WEIR_JWT_ALGORITHMS", "HS384,HS512"),
                 ("WEIR_JWT_SECRET", SECRET),
             ],
             "no token could be verified",
