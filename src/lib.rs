@@ -16,3 +16,4 @@ pub mod metrics;
 pub mod session;
 pub mod connection;
 pub mod server;
+pub mod gateway;

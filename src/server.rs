@@ -11,7 +11,7 @@ pub mod tls;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::auth::{Origins, Verifier};
 use crate::ids::Owner;
@@ -47,6 +47,8 @@ pub enum Phase {
 #[derive(Default)]
 pub struct Connections {
     by_owner: Mutex<HashMap<Owner, usize>>,
+    /// A socket has closed.
+    closed: Notify,
 }
 
 /// One counted socket; uncounted when dropped.
@@ -77,6 +79,26 @@ impl Connections {
     }
 }
 
+impl Connections {
+    /// Waits until no socket is open. Cancel-safe.
+    pub async fn none(&self) {
+        loop {
+            let closed = self.closed.notified();
+            tokio::pin!(closed);
+            closed.as_mut().enable();
+            if self
+                .by_owner
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_empty()
+            {
+                return;
+            }
+            closed.await;
+        }
+    }
+}
+
 impl Drop for Counted {
     fn drop(&mut self) {
         let mut by_owner = self
@@ -90,5 +112,7 @@ impl Drop for Counted {
                 by_owner.remove(&self.owner);
             }
         }
+        drop(by_owner);
+        self.connections.closed.notify_waiters();
     }
 }

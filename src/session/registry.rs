@@ -41,7 +41,6 @@ struct Language {
 pub struct Sessions {
     languages: Vec<Language>,
     threads: Arc<GuestThreads>,
-    limits: Arc<Limits>,
     metrics: Arc<Metrics>,
     drain: watch::Sender<Drain>,
     inner: Mutex<Inner>,
@@ -86,7 +85,8 @@ pub enum Missing {
 }
 
 impl Sessions {
-    pub fn new(
+    /// Begins a registry; languages are added before it is built.
+    pub fn builder(
         threads: Arc<GuestThreads>,
         limits: Arc<Limits>,
         metrics: Arc<Metrics>,
@@ -361,7 +361,6 @@ impl SessionsBuilder {
         Arc::new_cyclic(|this| Sessions {
             languages: self.languages,
             threads: self.threads,
-            limits: self.limits,
             metrics: self.metrics,
             drain: watch::channel(Drain::Open).0,
             inner: Mutex::default(),
