@@ -11,4 +11,5 @@ pub mod ids;
 pub mod interpreters;
 pub mod journal;
 pub mod limits;
+pub mod metrics;
 pub mod protocol;
