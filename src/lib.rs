@@ -11,6 +11,7 @@ pub mod ids;
 pub mod interpreters;
 pub mod journal;
 pub mod limits;
+pub mod metrics;
 pub mod protocol;
 pub mod metrics;
 pub mod session;
