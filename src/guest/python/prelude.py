@@ -44,11 +44,18 @@ SOURCES_CHARACTERS = 4 * 1024 * 1024
 class Turn:
     """The turn that runs, or ran last."""
 
-    running = False  # user code is on the stack: a notice may raise there
-    notice = None  # the exception to raise as soon as user code runs
-    value = None  # what return_val() was given, in a tuple
-    sources = {}  # file names of earlier turns and the length of their code
-    characters = 0
+    __slots__ = ("running", "notice", "value", "sources", "characters")
+
+    def __init__(self):
+        self.running = False  # user code is on the stack: a notice may raise there
+        self.notice = None  # the exception to raise as soon as user code runs
+        self.value = None  # what return_val() was given, in a tuple
+        self.sources = {}  # file names of earlier turns and the length of their code
+        self.characters = 0
+
+
+# One object, because writing to a class makes the interpreter forget what it knows of it.
+current = Turn()
 
 
 def send(operation, body):
@@ -86,9 +93,9 @@ def reseed():
 
 
 def raise_notice(error):
-    if Turn.running:
+    if current.running:
         raise error
-    Turn.notice = error
+    current.notice = error
 
 
 def on_interrupt(number, frame):
@@ -116,41 +123,57 @@ def listen():
 
 def return_val(value):
     """Make value this turn's result. The last call counts."""
-    Turn.value = (value,)
+    current.value = (value,)
 
 
 def remember(filename, code):
     """Lets tracebacks and inspect find the lines of earlier turns, within a bound."""
-    known = Turn.sources.pop(filename, 0)
-    Turn.sources[filename] = len(code)
-    Turn.characters += len(code) - known
-    while len(Turn.sources) > SOURCES_KEPT or Turn.characters > SOURCES_CHARACTERS > len(code):
-        oldest = next(iter(Turn.sources))
-        Turn.characters -= Turn.sources.pop(oldest)
+    known = current.sources.pop(filename, 0)
+    current.sources[filename] = len(code)
+    current.characters += len(code) - known
+    while len(current.sources) > SOURCES_KEPT or current.characters > SOURCES_CHARACTERS > len(code):
+        oldest = next(iter(current.sources))
+        current.characters -= current.sources.pop(oldest)
         linecache.cache.pop(oldest, None)
     linecache.cache[filename] = (len(code), None, code.splitlines(True), filename)
 
 
-def run(code, filename):
-    """Runs code in __main__ and returns its final expression's value in a tuple, if it has one."""
+def parts(code, filename):
+    """The code compiled: its statements, and its final expression if it ends in one, or None.
+
+    Building syntax trees costs more than a small turn's whole run, so the usual cases go without:
+    one expression, or statements before an expression on the last line. Where the last line and
+    all before it compile each on their own, together they mean the same.
+    """
+    if code.rstrip().endswith(";"):
+        return compile(code, filename, "exec", dont_inherit=True), None
+    before, newline, last = code.rstrip("\n").rpartition("\n")
+    if last[:1] not in (" ", "\t", "#", ")", "]", "}", ""):
+        try:
+            expression = compile("\n" * before.count("\n") + newline + last, filename, "eval", dont_inherit=True)
+            statements = compile(before, filename, "exec", dont_inherit=True) if before else None
+            return statements, expression
+        except (SyntaxError, ValueError):
+            pass
     tree = compile(code, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-    last = tree.body[-1] if tree.body else None
-    value = None
+    if not tree.body or not isinstance(tree.body[-1], ast.Expr):
+        return compile(code, filename, "exec", dont_inherit=True), None
+    expression = ast.Expression(tree.body.pop().value)
+    statements = compile(tree, filename, "exec", dont_inherit=True) if tree.body else None
+    return statements, compile(expression, filename, "eval", dont_inherit=True)
+
+
+def run(code, filename):
+    """Runs code in __main__ and returns the value of its final expression, or None."""
+    statements, expression = parts(code, filename)
     scope = __main__.__dict__
-    shown = isinstance(last, ast.Expr) and not code.rstrip().endswith(";")
-    if shown:
-        tree.body.pop()
-        expression = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True)
-    if tree.body:
-        body = compile(tree, filename, "exec", dont_inherit=True)
-    else:
-        body = None
-    Turn.running = True
-    if Turn.notice is not None:
-        raise Turn.notice
-    if body is not None:
-        exec(body, scope)
-    if shown:
+    value = None
+    current.running = True
+    if current.notice is not None:
+        raise current.notice
+    if statements is not None:
+        exec(statements, scope)
+    if expression is not None:
         value = eval(expression, scope)
         if value is not None:
             builtins._ = value
@@ -159,8 +182,8 @@ def run(code, filename):
 
 def announce(value):
     """Sends the turn's result, if it has one."""
-    if Turn.value is not None:
-        (value,) = Turn.value
+    if current.value is not None:
+        (value,) = current.value
         text = None if value is None else str(value)
     else:
         text = None if value is None else repr(value)
@@ -285,7 +308,7 @@ def turn(source):
     """One turn. The source is a header and the code; returns (status, quit)."""
     header, filename, code = source.decode("utf-8").split("\n", 2)
     flags, cursor = map(int, header.split())
-    Turn.value = Turn.notice = None
+    current.value = current.notice = None
     if flags & FRESH:
         reseed()
     mend_streams()
@@ -303,15 +326,15 @@ def turn(source):
             announce(value)
         finally:
             show_figures()
-            Turn.running = False
+            current.running = False
     except SystemExit as error:
-        Turn.running = False
+        current.running = False
         try:
             report = {"exit": exit_code(error)}
         except BaseException as second:
             report = {"error": describe(second)}
     except BaseException as error:
-        Turn.running = False
+        current.running = False
         report = {"error": describe(error)}
     if report is None:
         return 0, 0
@@ -463,6 +486,13 @@ def install():
     repr([1.5, "a"])
     json.dumps({"a": [1]})
     traceback.format_exception(ValueError("warm"))
+
+    # Everything so far lives as long as the session: the collector need not look at it, and so
+    # does not touch its pages.
+    import gc
+
+    gc.collect()
+    gc.freeze()
 
 
 install()
