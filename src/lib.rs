@@ -5,7 +5,9 @@
 
 pub mod auth;
 pub mod config;
+pub mod connection;
 pub mod files;
+pub mod gateway;
 pub mod guest;
 pub mod ids;
 pub mod interpreters;
@@ -13,8 +15,5 @@ pub mod journal;
 pub mod limits;
 pub mod metrics;
 pub mod protocol;
-pub mod metrics;
-pub mod session;
-pub mod connection;
 pub mod server;
-pub mod gateway;
+pub mod session;
