@@ -9,6 +9,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::answer::{Answer, json, refused, with_type};
 use super::{Phase, Server};
+use crate::metrics::Metrics;
 use crate::protocol::refusal::{ErrorCode, Refusal};
 
 /// An address of the gateway.
@@ -102,7 +103,7 @@ impl Server {
             },
             Route::Metrics | Route::Connect => with_type(
                 StatusCode::OK,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                Metrics::CONTENT_TYPE,
                 self.metrics.encode(),
             ),
         }
