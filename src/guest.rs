@@ -34,6 +34,6 @@ pub use ladder::{Rungs, StopCause};
 pub use language::{Ended, Language, Purpose, Randomness, Running, TurnInput};
 pub use python::Python;
 pub use setup::{Plan, SetupError, prepare};
-pub use state::GuestState;
 pub use sink::{Silence, TurnSink};
+pub use state::GuestState;
 pub use threads::GuestThreads;

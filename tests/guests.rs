@@ -237,9 +237,15 @@ async fn a_checkpoint_holds_what_differs_from_the_image_and_nothing_else() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut session = Session::start(Metering::Epoch, directory.path()).await;
     session.quick("c").await;
-    let checkpoint = session.checkpoint.as_ref().expect("a sound turn leaves one");
+    let checkpoint = session
+        .checkpoint
+        .as_ref()
+        .expect("a sound turn leaves one");
     let pages = checkpoint.page_count();
-    assert!((1..=4).contains(&pages), "{pages} pages for three small writes");
+    assert!(
+        (1..=4).contains(&pages),
+        "{pages} pages for three small writes"
+    );
     let packed = checkpoint.packed(session.interpreter.image());
     assert!(packed.held_bytes() < 512);
     for state in [checkpoint, &packed] {

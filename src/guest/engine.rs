@@ -150,30 +150,28 @@ impl Ticker {
             closing: AtomicBool::new(false),
         });
         let engine = engine.weak();
-        let thread = std::thread::Builder::new()
-            .name("epoch".into())
-            .spawn({
-                let shared = shared.clone();
-                move || {
-                    let mut ticks_idle = 0;
-                    while !shared.closing.load(Ordering::Acquire) {
-                        match shared.running.load(Ordering::Acquire) {
-                            0 => ticks_idle += 1,
-                            _ => ticks_idle = 0,
-                        }
-                        if ticks_idle > LINGER_TICKS {
-                            shared.park();
-                            ticks_idle = 0;
-                            continue;
-                        }
-                        std::thread::sleep(SLICE / TICKS_PER_SLICE as u32);
-                        match engine.upgrade() {
-                            Some(engine) => engine.increment_epoch(),
-                            None => return,
-                        }
+        let thread = std::thread::Builder::new().name("epoch".into()).spawn({
+            let shared = shared.clone();
+            move || {
+                let mut ticks_idle = 0;
+                while !shared.closing.load(Ordering::Acquire) {
+                    match shared.running.load(Ordering::Acquire) {
+                        0 => ticks_idle += 1,
+                        _ => ticks_idle = 0,
+                    }
+                    if ticks_idle > LINGER_TICKS {
+                        shared.park();
+                        ticks_idle = 0;
+                        continue;
+                    }
+                    std::thread::sleep(SLICE / TICKS_PER_SLICE as u32);
+                    match engine.upgrade() {
+                        Some(engine) => engine.increment_epoch(),
+                        None => return,
                     }
                 }
-            })?;
+            }
+        })?;
         Ok(Self {
             shared,
             thread: Some(thread),

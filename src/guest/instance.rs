@@ -106,13 +106,7 @@ impl Instance {
         limits: &GuestLimits,
     ) -> Result<Self, StartError> {
         let files = interpreter.fresh_files(limits.files)?;
-        Self::make(
-            interpreter,
-            limits,
-            files,
-            interpreter.image_monotonic_ns(),
-        )
-        .await
+        Self::make(interpreter, limits, files, interpreter.image_monotonic_ns()).await
     }
 
     /// A guest in the state of `checkpoint`.
@@ -282,7 +276,10 @@ impl Instance {
                     turn.sink.result(text, json);
                 }
             }
-            Ok(_) => end.crash("the guest's stack is not at rest after the turn".into(), refused),
+            Ok(_) => end.crash(
+                "the guest's stack is not at rest after the turn".into(),
+                refused,
+            ),
             Err(error) => end.halt(&error, control.cause(), refused),
         }
         end
@@ -481,4 +478,3 @@ fn status_of(cause: StopCause) -> Status {
 fn exit_code(status: Status, own: i32) -> i32 {
     status.exit_code().unwrap_or(own)
 }
-

@@ -29,10 +29,13 @@ const IDLE_PING: Duration = Duration::from_secs(30);
 /// A request's head, headers included.
 const HEAD_BYTES_MAX: usize = 32 << 10;
 
-/// Accepts connections until the task is dropped. Beyond `connections_max` they wait in the kernel's
-/// queue, where they cost nothing here.
+/// Connections beyond `connections_max`, so that a full gateway can still say so.
+const SPARE_PLACES: usize = 256;
+
+/// Accepts connections until the task is dropped. Beyond `connections_max` and some more they wait
+/// in the kernel's queue, where they cost nothing here.
 pub async fn serve(server: Arc<Server>, listener: TcpListener, tls: Option<ServerTls>) {
-    let places = Arc::new(Semaphore::new(server.limits.connections_max));
+    let places = Arc::new(Semaphore::new(server.limits.connections_max + SPARE_PLACES));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else {
             return;
@@ -50,10 +53,12 @@ pub async fn serve(server: Arc<Server>, listener: TcpListener, tls: Option<Serve
     }
 }
 
-/// A connection's place among `connections_max`. An upgraded connection takes it along, as the
+/// A connection's place among those that are accepted. An upgraded connection takes it along, as the
 /// HTTP connection it came from ends then.
 #[derive(Clone)]
-pub(super) struct Place(#[expect(dead_code, reason = "held, never read")] Arc<OwnedSemaphorePermit>);
+pub(super) struct Place(
+    #[expect(dead_code, reason = "held, never read")] Arc<OwnedSemaphorePermit>,
+);
 
 async fn accept(server: Arc<Server>, stream: TcpStream, tls: Option<ServerTls>, place: Place) {
     // Without this a small frame may wait 40 ms for the acknowledgement of the one before.
@@ -62,13 +67,11 @@ async fn accept(server: Arc<Server>, stream: TcpStream, tls: Option<ServerTls>, 
     }
     match tls {
         None => http(server, stream, place).await,
-        Some(tls) => {
-            match tokio::time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {
-                Ok(Ok(stream)) => http(server, stream, place).await,
-                Ok(Err(error)) => debug!(%error, "a tls handshake failed"),
-                Err(_) => debug!("a tls handshake took too long"),
-            }
-        }
+        Some(tls) => match tokio::time::timeout(HANDSHAKE_PATIENCE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => http(server, stream, place).await,
+            Ok(Err(error)) => debug!(%error, "a tls handshake failed"),
+            Err(_) => debug!("a tls handshake took too long"),
+        },
     }
 }
 

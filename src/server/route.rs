@@ -30,7 +30,12 @@ enum Access {
 
 /// Every route. HEAD goes wherever GET goes.
 const ROUTES: &[(&str, Method, Route, Access)] = &[
-    ("/v1/connect", Method::GET, Route::Connect, Access::Principal),
+    (
+        "/v1/connect",
+        Method::GET,
+        Route::Connect,
+        Access::Principal,
+    ),
     ("/live", Method::GET, Route::Live, Access::Open),
     ("/ready", Method::GET, Route::Ready, Access::Open),
     ("/metrics", Method::GET, Route::Metrics, Access::Open),
@@ -97,15 +102,11 @@ impl Server {
             Route::Live => status(phase, StatusCode::OK),
             Route::Ready => match phase {
                 Phase::Serving => status(phase, StatusCode::OK),
-                Phase::Starting | Phase::Draining => {
-                    status(phase, StatusCode::SERVICE_UNAVAILABLE)
-                }
+                Phase::Starting | Phase::Draining => status(phase, StatusCode::SERVICE_UNAVAILABLE),
             },
-            Route::Metrics | Route::Connect => with_type(
-                StatusCode::OK,
-                Metrics::CONTENT_TYPE,
-                self.metrics.encode(),
-            ),
+            Route::Metrics | Route::Connect => {
+                with_type(StatusCode::OK, Metrics::CONTENT_TYPE, self.metrics.encode())
+            }
         }
     }
 }

@@ -156,12 +156,16 @@ impl Slot {
             (Some(instance), _) => Ok(instance),
             (None, Some(checkpoint)) => {
                 let started = Instant::now();
-                let restored =
-                    Instance::restore(&self.interpreter, &self.limits, checkpoint).await;
+                let restored = Instance::restore(&self.interpreter, &self.limits, checkpoint).await;
                 self.metrics.wake(started.elapsed());
                 restored
             }
-            (None, None) => self.spares.take(&self.limits).await,
+            (None, None) => {
+                let started = Instant::now();
+                let born = self.spares.take(&self.limits).await;
+                self.metrics.session_started(started.elapsed());
+                born
+            }
         }
     }
 
