@@ -4,11 +4,14 @@
 //! link it: the library exists so that the binary, the tests and the benches share one build.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod files;
+pub mod gateway;
 pub mod guest;
 pub mod ids;
 pub mod interpreters;
 pub mod journal;
 pub mod limits;
 pub mod protocol;
+pub mod provision;
