@@ -20,8 +20,6 @@ use crate::server::tls::ServerTls;
 use crate::server::{self, Connections, Phase, Server};
 use crate::session::{Drain, Sessions};
 
-/// The name of a generated secret, in the data directory.
-pub const SECRET_FILE: &str = "jwt-secret";
 /// How long clients may take to leave once everything is at rest.
 const LEAVE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -33,35 +31,21 @@ pub struct Offered {
     pub interpreter: Arc<Interpreter>,
 }
 
-/// The secret that signs and checks tokens: the configured one, or one made in the data directory
-/// when neither a secret nor a key file is configured.
-///
-/// # Errors
-/// When the generated secret cannot be read or made.
-pub fn secret(config: &Config) -> anyhow::Result<Option<Secret>> {
-    if !config.needs_generated_secret() {
-        return Ok(config.jwt.secret.clone());
-    }
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("making the data directory {}", config.data_dir.display()))?;
-    let path = config.data_dir.join(SECRET_FILE);
-    Ok(Some(Secret::load_or_create(&path)?))
-}
-
-/// Serves until SIGTERM or SIGINT, and then drains. `ready` is told the address once connections
-/// are accepted.
+/// Serves until SIGTERM or SIGINT, and then drains. `secret` is the HS256 key, configured or made;
+/// `ready` is told the address once connections are accepted.
 ///
 /// # Errors
 /// When a part cannot be built: an address in use, a bad key, a thread that does not start.
 pub async fn run(
     config: &Config,
+    secret: Option<Secret>,
     offered: Vec<Offered>,
     ready: impl FnOnce(&str),
 ) -> anyhow::Result<()> {
     raise_descriptor_limit(config.limits.connections_max);
     let limits = Arc::new(config.limits.clone());
     let metrics = Metrics::new();
-    let (verifiers, verifier) = watch::channel(Arc::new(verifier(config)?));
+    let (verifiers, verifier) = watch::channel(Arc::new(verifier(config, secret.as_ref())?));
     let tls = config
         .tls
         .files()
@@ -108,7 +92,7 @@ pub async fn run(
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = reload.recv() => match self::verifier(config) {
+            _ = reload.recv() => match self::verifier(config, secret.as_ref()) {
                 Ok(fresh) => {
                     verifiers.send_replace(Arc::new(fresh));
                     info!("keys reloaded");
@@ -158,10 +142,9 @@ fn raise_descriptor_limit(connections_max: usize) {
     }
 }
 
-fn verifier(config: &Config) -> anyhow::Result<Verifier> {
-    let secret = secret(config)?;
+fn verifier(config: &Config, secret: Option<&Secret>) -> anyhow::Result<Verifier> {
     let loaded = Keys::load(KeySources {
-        secret: secret.as_ref(),
+        secret,
         jwks: config.jwt.keys.as_deref(),
         algorithms: Some(&config.jwt.algorithms),
     })?;

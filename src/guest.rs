@@ -32,8 +32,11 @@ pub use instance::{
 pub use interpreter::{Interpreter, OpenError, Surroundings};
 pub use ladder::{Rungs, StopCause};
 pub use language::{Ended, Language, Purpose, Randomness, Running, TurnInput};
+pub use mapping::ChangeFinder;
 pub use python::Python;
-pub use setup::{Plan, SetupError, prepare};
+pub use setup::{
+    Condition, Examination, Plan, SetupError, SetupReport, examine, is_prepared, prepare,
+};
 pub use sink::{Silence, TurnSink};
 pub use state::GuestState;
 pub use threads::GuestThreads;

@@ -4,6 +4,7 @@
 //! link it: the library exists so that the binary, the tests and the benches share one build.
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod connection;
 pub mod files;
@@ -15,5 +16,6 @@ pub mod journal;
 pub mod limits;
 pub mod metrics;
 pub mod protocol;
+pub mod provision;
 pub mod server;
 pub mod session;

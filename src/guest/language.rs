@@ -61,6 +61,12 @@ pub trait Language: Send + Sync + 'static {
     /// The guest's environment.
     fn environment(&self) -> Vec<(String, String)>;
 
+    /// What `initialize` runs beside the binary itself: an image made by something else is another
+    /// image.
+    fn made_by(&self) -> &str {
+        ""
+    }
+
     /// Defines what the guest imports beside WASI.
     ///
     /// # Errors

@@ -118,6 +118,10 @@ impl Language for Python {
         .into()
     }
 
+    fn made_by(&self) -> &str {
+        PRELUDE
+    }
+
     fn link(&self, linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
         linker.func_wrap(
             "host",

@@ -1,8 +1,14 @@
 //! Set-up: from a verified guest binary to compiled code and a proven image, each made once.
 //!
 //! Everything is keyed by content: the code's file name carries the sha256 of the binary, the
-//! metering and Wasmtime's own compatibility word, so a stale file is never loaded, and a killed
-//! set-up leaves nothing behind that a later one would take for whole.
+//! metering and Wasmtime's own compatibility word, the image's also what it was made by and where it
+//! sees its files. A stale file is never opened, and a killed set-up leaves nothing behind that a
+//! later one would take for whole. Of several set-ups in one directory one works, the others wait.
+
+mod claim;
+mod compiled;
+mod error;
+mod report;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,18 +19,22 @@ use serde_json::{Map, Value, json};
 use super::control::TurnControl;
 use super::engine::{self, Metering};
 use super::image::{self, Image, ImageError, NewImage};
-use super::instance::{GuestLimits, Instance, Soundness, StartError, TurnLimits};
+use super::instance::{GuestLimits, Instance, Soundness, TurnLimits};
 use super::interpreter::{Interpreter, OpenError, Surroundings};
 use super::ladder::StopCause;
 use super::language::{Language, Purpose, TurnInput};
-use super::module::{GuestBinary, UnfitBinary};
+use super::module::GuestBinary;
 use super::sink::TurnSink;
 use super::state::TurnState;
 use crate::limits::Limits;
 use crate::protocol::event::{Status, Stream};
 
-/// Memory that compiling a large guest takes at its peak (2.4 GB was measured for CPython).
-const COMPILE_MEMORY_BYTES: u64 = 2_600 << 20;
+use claim::Claim;
+use compiled::Compiled;
+
+pub use compiled::Condition;
+pub use error::SetupError;
+pub use report::SetupReport;
 
 /// What is to be set up.
 pub struct Plan<'a> {
@@ -40,73 +50,57 @@ pub struct Plan<'a> {
     pub available_memory_bytes: Option<u64>,
 }
 
-/// Why set-up failed.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    #[error("{path}: {source}")]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error(
-        "compiling {name} takes {needed} bytes of memory and {available} are available; free some \
-         memory, or run `weir setup` on a larger machine and copy its interpreters directory"
-    )]
-    Memory {
-        name: String,
-        needed: u64,
-        available: u64,
-    },
-    #[error(transparent)]
-    Unfit(#[from] UnfitBinary),
-    #[error("compiling {name} failed: {reason}")]
-    Compile { name: String, reason: String },
-    #[error("making the image of {name} failed: {reason}")]
-    Image { name: String, reason: String },
-    #[error(transparent)]
-    Write(#[from] ImageError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Start(#[from] StartError),
+/// What there is of a plan, read to the last byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Examination {
+    pub code: Condition,
+    pub image: Condition,
 }
 
-/// Makes what is missing and opens the interpreter. `say` hears each step that takes time.
+/// Makes what is missing and opens the interpreter. `say` hears each step that takes time: nothing
+/// when all is there, which takes some 100 ms.
+///
+/// Dropped while it compiles, it leaves the compiler to end by itself; what that writes is whole.
 ///
 /// # Errors
 /// [`SetupError`].
 pub async fn prepare(
     plan: &Plan<'_>,
-    say: &mut (dyn FnMut(&str) + Send),
+    say: &mut (dyn FnMut(&SetupReport) + Send),
 ) -> Result<Arc<Interpreter>, SetupError> {
-    let module_minimum = 0;
-    let probe = engine::engine(plan.metering, None, module_minimum).map_err(|error| {
-        SetupError::Compile {
-            name: plan.name.into(),
-            reason: format!("{error:#}"),
-        }
-    })?;
-    let key = &plan.binary_sha256[..16];
-    let compiled = plan.directory.join(format!(
-        "{}-{key}-{}-{:016x}.cwasm",
-        plan.name,
-        plan.metering.name(),
-        engine::compatibility(&probe)
-    ));
-    let stem = plan.directory.join(format!("{}-{key}-image", plan.name));
-    std::fs::create_dir_all(plan.directory).map_err(|source| SetupError::Io {
-        path: plan.directory.to_owned(),
-        source,
-    })?;
-
-    let mut binary = None;
-    if !compiled_is_whole(&compiled) {
-        let parsed = read_binary(plan)?;
-        compile(plan, &probe, &parsed.code, &compiled, say)?;
-        binary = Some(parsed);
-    }
-    if let Ok(interpreter) = open(plan, &compiled, &stem) {
+    let engine = plan.engine()?;
+    let compiled = Compiled::of(plan, &engine);
+    let stem = plan.image_stem();
+    if compiled.is_whole()
+        && let Ok(interpreter) = open(plan, &compiled, &stem)
+    {
         return Ok(interpreter);
+    }
+
+    let _claim = Claim::take(plan.directory, plan.name, say).await?;
+    // Whoever held the claim before may have made all of it.
+    let mut binary = None;
+    if compiled.is_whole() {
+        match open(plan, &compiled, &stem) {
+            Ok(interpreter) => return Ok(interpreter),
+            Err(SetupError::Open(OpenError::Image(ImageError::Io { .. }))) => {}
+            Err(error @ SetupError::Open(OpenError::Image(_))) => {
+                say(&SetupReport::Step(format!("{error}; making it anew")));
+            }
+            Err(error) => match compiled.examine() {
+                // Not the file's fault.
+                Condition::Whole { .. } => return Err(error),
+                Condition::Missing | Condition::Damaged(_) => {
+                    say(&SetupReport::Step(format!("{error}; compiling it anew")));
+                    binary = Some(compile(plan, &engine, &compiled, say).await?);
+                }
+            },
+        }
+    } else {
+        binary = Some(compile(plan, &engine, &compiled, say).await?);
+        if let Ok(interpreter) = open(plan, &compiled, &stem) {
+            return Ok(interpreter);
+        }
     }
     let binary = match binary {
         Some(binary) => binary,
@@ -118,14 +112,78 @@ pub async fn prepare(
         true => "interrupts keep the state",
         false => "interrupts cost the turn's state: this binary's signal words are not known",
     };
-    say(&format!("{}: {word}", plan.name));
+    say(&SetupReport::Step(format!("{}: {word}", plan.name)));
     Ok(interpreter)
 }
 
-fn open(plan: &Plan<'_>, compiled: &Path, stem: &Path) -> Result<Arc<Interpreter>, SetupError> {
+/// Whether [`prepare`] would find everything made. Looks at names and lengths only.
+pub fn is_prepared(plan: &Plan<'_>) -> bool {
+    let stem = plan.image_stem();
+    plan.engine()
+        .is_ok_and(|engine| Compiled::of(plan, &engine).is_whole())
+        && ["json", "memory"]
+            .iter()
+            .all(|part| stem.with_extension(part).is_file())
+}
+
+/// Reads all that [`prepare`] made, and compares it with its hashes.
+///
+/// # Errors
+/// [`SetupError::Compile`] when this machine cannot run guests at all.
+pub fn examine(plan: &Plan<'_>) -> Result<Examination, SetupError> {
+    let code = Compiled::of(plan, &plan.engine()?).examine();
+    let image = match Image::open(&plan.image_stem()) {
+        Ok(image) => Condition::Whole {
+            bytes: image.description.memory_bytes as u64,
+        },
+        Err(ImageError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Condition::Missing
+        }
+        Err(error) => Condition::Damaged(error.to_string()),
+    };
+    Ok(Examination { code, image })
+}
+
+impl Plan<'_> {
+    /// The start of the binary's sha256, which keeps versions apart.
+    fn key(&self) -> &str {
+        &self.binary_sha256[..16]
+    }
+
+    /// An engine for this plan's metering, without an image.
+    fn engine(&self) -> Result<wasmtime::Engine, SetupError> {
+        engine::engine(self.metering, None, 0).map_err(|error| SetupError::Compile {
+            name: self.name.into(),
+            reason: format!("{error:#}"),
+        })
+    }
+
+    /// Where the image is, but for the last extension. Its key is all that it depends on besides
+    /// the binary: what the language runs to make it, and how it then sees its files.
+    fn image_stem(&self) -> PathBuf {
+        let Self {
+            name,
+            language,
+            surroundings,
+            ..
+        } = self;
+        let made_by = format!(
+            "{}\0{:?}\0{:?}\0{:?}",
+            language.made_by(),
+            language.arguments(),
+            language.environment(),
+            surroundings.preopens,
+        );
+        let made_by = &image::sha256_hex(made_by.as_bytes())[..16];
+        self.directory
+            .join(format!("{name}-{}-{made_by}.image", self.key()))
+    }
+}
+
+fn open(plan: &Plan<'_>, compiled: &Compiled, stem: &Path) -> Result<Arc<Interpreter>, SetupError> {
     let image = Image::open(stem)?;
     Ok(Interpreter::open(
-        compiled,
+        compiled.path(),
         plan.binary_sha256,
         image,
         plan.metering,
@@ -135,87 +193,40 @@ fn open(plan: &Plan<'_>, compiled: &Path, stem: &Path) -> Result<Arc<Interpreter
 }
 
 fn read_binary(plan: &Plan<'_>) -> Result<GuestBinary, SetupError> {
-    let wasm = std::fs::read(plan.binary).map_err(|source| SetupError::Io {
+    let wasm = std::fs::read(plan.binary).map_err(|source| SetupError::Read {
         path: plan.binary.to_owned(),
         source,
     })?;
     Ok(GuestBinary::parse(&wasm)?)
 }
 
-/// Compiled code is taken only with the stamp that was written after it. The stamp holds its
-/// sha256; hashing 290 MB at every start would take longer than everything else, so its length
-/// and the stamp's presence are what start-up checks, and `weir doctor` the whole.
-fn compiled_is_whole(compiled: &Path) -> bool {
-    let stamp = std::fs::read_to_string(compiled.with_extension("stamp")).unwrap_or_default();
-    let length = std::fs::metadata(compiled).map_or(0, |metadata| metadata.len());
-    stamp
-        .split_once(' ')
-        .is_some_and(|(bytes, _)| bytes.parse() == Ok(length))
-}
-
-fn compile(
+/// Compiles the binary's code; what is left of the binary makes the image.
+async fn compile(
     plan: &Plan<'_>,
     engine: &wasmtime::Engine,
-    code: &[u8],
-    compiled: &Path,
-    say: &mut (dyn FnMut(&str) + Send),
-) -> Result<(), SetupError> {
-    let large = code.len() > 10 << 20;
-    if let Some(available) = plan.available_memory_bytes
-        && large
-        && available < COMPILE_MEMORY_BYTES
-    {
-        return Err(SetupError::Memory {
-            name: plan.name.into(),
-            needed: COMPILE_MEMORY_BYTES,
-            available,
-        });
-    }
-    say(&format!(
-        "{}: compiling {} MB of WebAssembly for {} once{}",
-        plan.name,
-        code.len() >> 20,
-        plan.metering.name(),
-        if large {
-            " (about a minute on two cores)"
-        } else {
-            ""
-        }
-    ));
-    let started = Instant::now();
-    let machine_code = engine
-        .precompile_module(code)
-        .map_err(|error| SetupError::Compile {
-            name: plan.name.into(),
-            reason: format!("{error:#}"),
-        })?;
-    image::write_whole(compiled, &machine_code)?;
-    let stamp = format!(
-        "{} {}",
-        machine_code.len(),
-        image::sha256_hex(&machine_code)
-    );
-    image::write_whole(&compiled.with_extension("stamp"), stamp.as_bytes())?;
-    say(&format!(
-        "{}: compiled in {:.0} s ({} MB)",
-        plan.name,
-        started.elapsed().as_secs_f64(),
-        machine_code.len() >> 20
-    ));
-    Ok(())
+    compiled: &Compiled,
+    say: &mut (dyn FnMut(&SetupReport) + Send),
+) -> Result<GuestBinary, SetupError> {
+    let mut binary = read_binary(plan)?;
+    let code = std::mem::take(&mut binary.code);
+    compiled.make(plan, engine, code, say).await?;
+    Ok(binary)
 }
 
 async fn make_image(
     plan: &Plan<'_>,
     binary: &GuestBinary,
-    compiled: &Path,
+    compiled: &Compiled,
     stem: &Path,
-    say: &mut (dyn FnMut(&str) + Send),
+    say: &mut (dyn FnMut(&SetupReport) + Send),
 ) -> Result<(), SetupError> {
     let started = Instant::now();
-    say(&format!("{}: taking the image", plan.name));
+    say(&SetupReport::Still(format!(
+        "{}: starting the interpreter for its image",
+        plan.name
+    )));
     let interpreter = Interpreter::bare(
-        compiled,
+        compiled.path(),
         binary.memory.len(),
         binary.stack_pointer,
         plan.metering,
@@ -257,13 +268,17 @@ async fn make_image(
             monotonic_ns: guest.monotonic_ns(),
             language,
         },
-    )?;
-    say(&format!(
-        "{}: image of {} MB taken in {:.1} s",
+    )
+    .map_err(|error| {
+        let bytes = guest.memory().len() as u64;
+        SetupError::write(plan.directory, bytes, compiled::into_io(error))
+    })?;
+    say(&SetupReport::Step(format!(
+        "{}: image of {} MB taken, {:.1} s",
         plan.name,
-        guest.memory().len() >> 20,
+        guest.memory().len() / 1_000_000,
         started.elapsed().as_secs_f64()
-    ));
+    )));
     Ok(())
 }
 
