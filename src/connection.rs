@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role as SocketRole, WebSocketConfig};
+use tracing::debug;
 
 use crate::auth::{Principal, Verifier};
 use crate::ids::Seq;
@@ -100,8 +101,7 @@ where
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(message_bytes_max)
         .max_frame_size(message_bytes_max);
-    let socket =
-        WebSocketStream::from_raw_socket(stream, SocketRole::Server, Some(config)).await;
+    let socket = WebSocketStream::from_raw_socket(stream, SocketRole::Server, Some(config)).await;
     let (outgoing, incoming) = socket.split();
     let (replies, queued) = mpsc::channel(REPLIES_MAX);
     let (cursor, attached) = attach(&attachment);
@@ -109,9 +109,16 @@ where
     let _ = replies.try_send(Reply::Attached(Box::new(attached)));
 
     let (signals, heard) = signals(attachment.principal.expires_at);
+    debug!(
+        session_id = %attachment.session.key.id,
+        owner = %attachment.session.key.owner,
+        role = attachment.role.as_str(),
+        "attached"
+    );
     let reader = reader::Reader::new(&attachment, incoming, replies, signals);
     let writer = writer::Writer::new(&attachment, outgoing, cursor, queued, heard);
     run(reader, writer).await;
+    debug!(session_id = %attachment.session.key.id, "detached");
 }
 
 /// Runs both halves until one of them ends the connection, and then closes it in good order.

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::auth::{
-    Expectations, KeySources, Keys, Origins, Secret, Verifier,
-};
+use crate::auth::{Expectations, KeySources, Keys, Origins, Secret, Verifier};
 use crate::config::Config;
 use crate::guest::{GuestThreads, Interpreter};
 use crate::metrics::Metrics;
@@ -59,6 +58,7 @@ pub async fn run(
     offered: Vec<Offered>,
     ready: impl FnOnce(&str),
 ) -> anyhow::Result<()> {
+    raise_descriptor_limit(config.limits.connections_max);
     let limits = Arc::new(config.limits.clone());
     let metrics = Metrics::new();
     let (verifiers, verifier) = watch::channel(Arc::new(verifier(config)?));
@@ -121,18 +121,41 @@ pub async fn run(
     info!(grace_seconds = limits.drain.as_secs(), "draining");
     phase.send_replace(Phase::Draining);
     sessions.drain(Drain::Closing);
-    if tokio::time::timeout(limits.drain, sessions.at_rest()).await.is_err() {
+    if tokio::time::timeout(limits.drain, sessions.at_rest())
+        .await
+        .is_err()
+    {
         sessions.drain(Drain::Stopping);
         // The ladder ends what does not listen within two seconds.
         let _ = tokio::time::timeout(LEAVE_PATIENCE, sessions.at_rest()).await;
     }
     leave.send_replace(true);
-    if tokio::time::timeout(LEAVE_PATIENCE, connections.none()).await.is_err() {
+    if tokio::time::timeout(LEAVE_PATIENCE, connections.none())
+        .await
+        .is_err()
+    {
         warn!("some clients did not leave in time");
     }
     accepting.abort();
     info!("drained");
     Ok(())
+}
+
+/// Lets this process have as many descriptors as the system allows it, and says so when that is
+/// fewer than connections may be open.
+fn raise_descriptor_limit(connections_max: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        warn!(%error, "the descriptor limit stays as it is");
+    }
+    let descriptors = getrlimit(Resource::Nofile).current;
+    if descriptors.is_some_and(|descriptors| descriptors < connections_max as u64) {
+        warn!(
+            descriptors,
+            connections_max, "fewer descriptors than connections may be had; raise `ulimit -n`"
+        );
+    }
 }
 
 fn verifier(config: &Config) -> anyhow::Result<Verifier> {
@@ -161,4 +184,3 @@ fn load_tls(cert: &Path, key: &Path) -> anyhow::Result<ServerTls> {
     }
     Ok(loaded.tls)
 }
-

@@ -31,8 +31,9 @@ pub use instance::{
 };
 pub use interpreter::{Interpreter, OpenError, Surroundings};
 pub use ladder::{Rungs, StopCause};
-pub use language::{Ended, Language, Purpose, Randomness, TurnInput};
+pub use language::{Ended, Language, Purpose, Randomness, Running, TurnInput};
 pub use python::Python;
 pub use setup::{Plan, SetupError, prepare};
 pub use sink::{Silence, TurnSink};
+pub use state::GuestState;
 pub use threads::GuestThreads;

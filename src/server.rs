@@ -9,7 +9,7 @@ mod route;
 pub mod tls;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
@@ -46,9 +46,15 @@ pub enum Phase {
 /// How many sockets each subject has open.
 #[derive(Default)]
 pub struct Connections {
-    by_owner: Mutex<HashMap<Owner, usize>>,
+    open: Mutex<Open>,
     /// A socket has closed.
     closed: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    total: usize,
+    by_owner: HashMap<Owner, usize>,
 }
 
 /// One counted socket; uncounted when dropped.
@@ -61,17 +67,29 @@ impl Connections {
     /// Counts a socket of `owner`.
     ///
     /// # Errors
-    /// `quota_exceeded` when the owner has `max` already.
-    pub fn count(self: &Arc<Self>, owner: &Owner, max: usize) -> Result<Counted, Refusal> {
-        let mut by_owner = self.by_owner.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = by_owner.entry(owner.clone()).or_default();
-        if *open >= max {
+    /// `unavailable` when the gateway is full, `quota_exceeded` when the owner has all its sockets.
+    pub fn count(self: &Arc<Self>, owner: &Owner, limits: &Limits) -> Result<Counted, Refusal> {
+        let mut open = self.lock();
+        if open.total >= limits.connections_max {
             return Err(Refusal::new(
-                ErrorCode::QuotaExceeded,
-                format!("{open} connections are open, which is all that this subject may have"),
+                ErrorCode::Unavailable,
+                format!(
+                    "the gateway is full: {} sockets are open; try again later",
+                    open.total
+                ),
             ));
         }
-        *open += 1;
+        let own = open.by_owner.entry(owner.clone()).or_default();
+        if *own >= limits.connections_per_subject_max {
+            return Err(Refusal::new(
+                ErrorCode::QuotaExceeded,
+                format!(
+                    "{own} connections are open, which is all that this subject may have; close one"
+                ),
+            ));
+        }
+        *own += 1;
+        open.total += 1;
         Ok(Counted {
             connections: self.clone(),
             owner: owner.clone(),
@@ -86,33 +104,29 @@ impl Connections {
             let closed = self.closed.notified();
             tokio::pin!(closed);
             closed.as_mut().enable();
-            if self
-                .by_owner
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty()
-            {
+            if self.lock().total == 0 {
                 return;
             }
             closed.await;
         }
     }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut by_owner = self
-            .connections
-            .by_owner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = by_owner.get_mut(&self.owner) {
-            *open -= 1;
-            if *open == 0 {
-                by_owner.remove(&self.owner);
+        let mut open = self.connections.lock();
+        open.total -= 1;
+        if let Some(own) = open.by_owner.get_mut(&self.owner) {
+            *own -= 1;
+            if *own == 0 {
+                open.by_owner.remove(&self.owner);
             }
         }
-        drop(by_owner);
+        drop(open);
         self.connections.closed.notify_waiters();
     }
 }

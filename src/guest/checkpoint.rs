@@ -65,8 +65,8 @@ impl Checkpoint {
         let base = image.bytes();
         // Everything below the stack pointer of a guest at rest is dead.
         let live_from = image.stack_pointer() as usize / PAGE_BYTES;
-        for range in changed(image, memory) {
-            for number in range.start.max(live_from)..range.end {
+        for range in changed(image, &memory[live_from * PAGE_BYTES..]) {
+            for number in range.start + live_from..range.end + live_from {
                 let start = number * PAGE_BYTES;
                 let page: &Page = memory[start..start + PAGE_BYTES]
                     .try_into()
@@ -184,7 +184,7 @@ fn base_page(base: &[u8], number: usize) -> &Page {
         .map_or(&ZERO, |page| page.try_into().expect("a page's length"))
 }
 
-/// Ranges of page numbers that may differ from the image.
+/// Ranges of pages of this part of a memory that may differ from the image.
 fn changed(image: &Image, memory: &[u8]) -> Vec<std::ops::Range<usize>> {
     image
         .page_scan()

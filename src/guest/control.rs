@@ -84,7 +84,9 @@ impl TurnControl {
             notice: AtomicU8::new(0),
             stop: AtomicU8::new(0),
             stdin: Mutex::new(Stdin {
-                bytes: stdin.map(|text| text.into_bytes().into()).unwrap_or_default(),
+                bytes: stdin
+                    .map(|text| text.into_bytes().into())
+                    .unwrap_or_default(),
                 end: if stdin_open {
                     StdinEnd::Open
                 } else {

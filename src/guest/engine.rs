@@ -45,6 +45,10 @@ const TICKS_PER_SLICE: u64 = 2;
 
 const _: () = assert!(WASM_STACK_BYTES < FIBER_STACK_BYTES);
 
+/// Ticks without a running guest before the ticker sleeps: waking it costs a short turn more than
+/// these cost an idle gateway.
+const LINGER_TICKS: u32 = 40;
+
 /// The ticks after which a guest looks at its control block and lets others run.
 pub const SLICE_TICKS: u64 = TICKS_PER_SLICE;
 
@@ -119,7 +123,19 @@ pub struct Ticker {
 
 struct TickerShared {
     running: AtomicUsize,
+    parked: AtomicBool,
     closing: AtomicBool,
+}
+
+impl TickerShared {
+    /// Sleeps until a guest runs. Either the guest sees the flag, or this sees the guest.
+    fn park(&self) {
+        self.parked.store(true, Ordering::SeqCst);
+        while self.running.load(Ordering::SeqCst) == 0 && !self.closing.load(Ordering::Acquire) {
+            std::thread::park();
+        }
+        self.parked.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Ticker {
@@ -130,27 +146,32 @@ impl Ticker {
     pub fn start(engine: &Engine) -> std::io::Result<Self> {
         let shared = Arc::new(TickerShared {
             running: AtomicUsize::new(0),
+            parked: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         });
         let engine = engine.weak();
-        let thread = std::thread::Builder::new()
-            .name("epoch".into())
-            .spawn({
-                let shared = shared.clone();
-                move || {
-                    while !shared.closing.load(Ordering::Acquire) {
-                        if shared.running.load(Ordering::Acquire) == 0 {
-                            std::thread::park();
-                            continue;
-                        }
-                        std::thread::sleep(SLICE / TICKS_PER_SLICE as u32);
-                        match engine.upgrade() {
-                            Some(engine) => engine.increment_epoch(),
-                            None => return,
-                        }
+        let thread = std::thread::Builder::new().name("epoch".into()).spawn({
+            let shared = shared.clone();
+            move || {
+                let mut ticks_idle = 0;
+                while !shared.closing.load(Ordering::Acquire) {
+                    match shared.running.load(Ordering::Acquire) {
+                        0 => ticks_idle += 1,
+                        _ => ticks_idle = 0,
+                    }
+                    if ticks_idle > LINGER_TICKS {
+                        shared.park();
+                        ticks_idle = 0;
+                        continue;
+                    }
+                    std::thread::sleep(SLICE / TICKS_PER_SLICE as u32);
+                    match engine.upgrade() {
+                        Some(engine) => engine.increment_epoch(),
+                        None => return,
                     }
                 }
-            })?;
+            }
+        })?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -159,7 +180,8 @@ impl Ticker {
 
     /// Ticks at least until the guard is dropped.
     pub fn tick(&self) -> Ticking {
-        if self.shared.running.fetch_add(1, Ordering::AcqRel) == 0
+        self.shared.running.fetch_add(1, Ordering::SeqCst);
+        if self.shared.parked.load(Ordering::SeqCst)
             && let Some(thread) = &self.thread
         {
             thread.thread().unpark();

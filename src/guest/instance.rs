@@ -10,7 +10,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::{Global, Memory, Store, StoreContextMut, Trap, UpdateDeadline, Val};
+use wasmtime::{
+    Global, Memory, Store, StoreContextMut, Trap, UpdateDeadline, Val, WasmParams, WasmResults,
+};
 
 use super::checkpoint::{Checkpoint, Damaged};
 use super::control::TurnControl;
@@ -28,6 +30,11 @@ use crate::protocol::event::{ErrorDetail, Status};
 
 /// Fuel a guest can spend in a second at most, with room to spare: 2.3e10 was measured in numpy.
 pub const FUEL_PER_SECOND: u64 = 100_000_000_000;
+
+/// The most of a budget that is kept back for the program's answer to the notice that it is nearly
+/// spent: the notice comes when this, or a tenth of a smaller budget, is left. At the budget's end
+/// the guest traps, so the bound itself is deterministic.
+const FUEL_NOTICE: u64 = 20_000_000_000;
 
 /// What one guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +55,7 @@ pub struct TurnLimits {
 pub struct Instance {
     interpreter: Arc<Interpreter>,
     pub(super) store: Store<GuestState>,
-    pub(super) instance: wasmtime::Instance,
+    instance: wasmtime::Instance,
     memory: Memory,
     stack_pointer: Global,
     randomness: Randomness,
@@ -99,13 +106,7 @@ impl Instance {
         limits: &GuestLimits,
     ) -> Result<Self, StartError> {
         let files = interpreter.fresh_files(limits.files)?;
-        Self::make(
-            interpreter,
-            limits,
-            files,
-            interpreter.image_monotonic_ns(),
-        )
-        .await
+        Self::make(interpreter, limits, files, interpreter.image_monotonic_ns()).await
     }
 
     /// A guest in the state of `checkpoint`.
@@ -233,11 +234,10 @@ impl Instance {
     ) -> TurnEnd {
         let interpreter = self.interpreter.clone();
         let fuel_reserve = match interpreter.metering() {
-            Metering::FuelAndEpoch => FUEL_PER_SECOND,
+            Metering::FuelAndEpoch => (limits.fuel / 10).min(FUEL_NOTICE),
             Metering::Unmetered | Metering::Epoch => 0,
         };
-        let fuel = limits.fuel.saturating_add(fuel_reserve);
-        self.give_fuel(fuel);
+        self.give_fuel(limits.fuel);
         let state = self.store.data_mut();
         state.memory_limit.refused = false;
         state.files.restore_stdio();
@@ -257,7 +257,7 @@ impl Instance {
         let mut turn = state.turn.take().expect("set above, taken only here");
         turn.release();
         let refused = state.memory_limit.refused;
-        let left = self.store.get_fuel().unwrap_or(0);
+        let left = self.store.get_fuel().unwrap_or(limits.fuel);
         let mut end = TurnEnd {
             status: Status::Ok,
             exit_code: 0,
@@ -265,7 +265,7 @@ impl Instance {
             soundness: Soundness::Sound,
             truncated: turn.truncated,
             cpu,
-            fuel: if fuel_reserve > 0 { fuel - left } else { 0 },
+            fuel: limits.fuel.saturating_sub(left),
             memory_bytes: self.memory.data_size(&self.store) as u64,
             output_bytes: turn.output_bytes,
         };
@@ -276,7 +276,10 @@ impl Instance {
                     turn.sink.result(text, json);
                 }
             }
-            Ok(_) => end.crash("the guest's stack is not at rest after the turn".into(), refused),
+            Ok(_) => end.crash(
+                "the guest's stack is not at rest after the turn".into(),
+                refused,
+            ),
             Err(error) => end.halt(&error, control.cause(), refused),
         }
         end
@@ -308,8 +311,24 @@ impl Instance {
         self.memory.data(&self.store)
     }
 
-    pub(super) fn memory_mut(&mut self) -> &mut [u8] {
+    /// The guest's memory, for handing it what it asked for.
+    pub fn memory_mut(&mut self) -> &mut [u8] {
         self.memory.data_mut(&mut self.store)
+    }
+
+    /// Calls an export of the guest.
+    ///
+    /// # Errors
+    /// A trap or a halt; and an export that is missing or of another type.
+    pub async fn call<P, R>(&mut self, export: &str, parameters: P) -> wasmtime::Result<R>
+    where
+        P: WasmParams + Sync,
+        R: WasmResults + Sync,
+    {
+        let function = self
+            .instance
+            .get_typed_func::<P, R>(&mut self.store, export)?;
+        function.call_async(&mut self.store, parameters).await
     }
 
     pub fn monotonic_ns(&self) -> u64 {
@@ -459,4 +478,3 @@ fn status_of(cause: StopCause) -> Status {
 fn exit_code(status: Status, own: i32) -> i32 {
     status.exit_code().unwrap_or(own)
 }
-

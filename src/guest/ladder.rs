@@ -217,10 +217,7 @@ mod tests {
             ladder.step(at(start, 5)),
             Step::Notice(StopCause::Interrupt)
         );
-        assert_eq!(
-            ladder.step(at(start, 6)),
-            Step::WaitUntil(at(start, 1_005))
-        );
+        assert_eq!(ladder.step(at(start, 6)), Step::WaitUntil(at(start, 1_005)));
         ladder.ask(StopCause::Interrupt, at(start, 7));
         assert_eq!(ladder.step(at(start, 7)), Step::Stop(StopCause::Interrupt));
     }

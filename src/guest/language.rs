@@ -27,9 +27,13 @@ pub struct TurnInput {
 pub enum Purpose {
     Run,
     /// Answer with a result whose JSON is `{"matches": [...], "start": n, "end": n}`.
-    Complete { cursor: usize },
+    Complete {
+        cursor: usize,
+    },
     /// Answer with a result whose JSON is a text or null.
-    Inspect { cursor: usize },
+    Inspect {
+        cursor: usize,
+    },
 }
 
 /// Whose randomness a guest has.

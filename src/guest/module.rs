@@ -72,9 +72,7 @@ impl GuestBinary {
                             return Err(UnfitBinary::Unsupported("has more than one memory"));
                         }
                         if memory.memory64 || memory.shared {
-                            return Err(UnfitBinary::Unsupported(
-                                "has a 64-bit or shared memory",
-                            ));
+                            return Err(UnfitBinary::Unsupported("has a 64-bit or shared memory"));
                         }
                     }
                 }

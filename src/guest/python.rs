@@ -88,21 +88,15 @@ impl Python {
 
     /// Hands `source` to the guest and runs it as one turn of the reactor.
     async fn call_turn(guest: &mut Instance, source: &[u8]) -> wasmtime::Result<i32> {
-        let allocate = guest
-            .instance
-            .get_typed_func::<u32, u32>(&mut guest.store, "host_alloc")?;
         let length = u32::try_from(source.len())?;
-        let at = allocate.call_async(&mut guest.store, length).await?;
+        let at: u32 = guest.call("host_alloc", length).await?;
         guest
             .memory_mut()
             .get_mut(at as usize..at as usize + source.len())
             .filter(|_| at != 0)
             .ok_or_else(|| wasmtime::Error::msg("the guest has no room for the turn's code"))?
             .copy_from_slice(source);
-        let turn = guest
-            .instance
-            .get_typed_func::<(u32, u32), i32>(&mut guest.store, "turn")?;
-        turn.call_async(&mut guest.store, (at, length)).await
+        guest.call("turn", (at, length)).await
     }
 }
 
@@ -137,10 +131,7 @@ impl Language for Python {
 
     fn initialize<'a>(&'a self, guest: &'a mut Instance) -> Running<'a, Value> {
         Box::pin(async move {
-            let initialize = guest
-                .instance
-                .get_typed_func::<(), ()>(&mut guest.store, "_initialize")?;
-            initialize.call_async(&mut guest.store, ()).await?;
+            guest.call::<(), ()>("_initialize", ()).await?;
             let source = format!(
                 "exec(compile({}, '<weir>', 'exec'), {{'__name__': '_weir'}})",
                 Value::from(PRELUDE)

@@ -176,7 +176,11 @@ fn compile(
         plan.name,
         code.len() >> 20,
         plan.metering.name(),
-        if large { " (about a minute on two cores)" } else { "" }
+        if large {
+            " (about a minute on two cores)"
+        } else {
+            ""
+        }
     ));
     let started = Instant::now();
     let machine_code = engine
@@ -186,7 +190,11 @@ fn compile(
             reason: format!("{error:#}"),
         })?;
     image::write_whole(compiled, &machine_code)?;
-    let stamp = format!("{} {}", machine_code.len(), image::sha256_hex(&machine_code));
+    let stamp = format!(
+        "{} {}",
+        machine_code.len(),
+        image::sha256_hex(&machine_code)
+    );
     image::write_whole(&compiled.with_extension("stamp"), stamp.as_bytes())?;
     say(&format!(
         "{}: compiled in {:.0} s ({} MB)",
@@ -303,14 +311,20 @@ impl Said {
     const BYTES_MAX: usize = 16 << 10;
 
     fn text(&self) -> String {
-        let said = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let said = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         String::from_utf8_lossy(&said).into_owned()
     }
 }
 
 impl TurnSink for Said {
     fn output(&self, _stream: Stream, bytes: &[u8]) {
-        let mut said = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut said = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let room = Self::BYTES_MAX - said.len();
         said.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }

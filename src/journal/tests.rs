@@ -185,7 +185,10 @@ fn the_guest_waits_for_the_fastest_writer_only() {
     write(&journal, [b'x'; 5 << 10]);
     assert!(!journal.has_room(), "the fast writer has not taken this");
     drop((slow, viewer, fast));
-    assert!(journal.has_room(), "nobody is attached: the wider bound holds");
+    assert!(
+        journal.has_room(),
+        "nobody is attached: the wider bound holds"
+    );
 }
 
 #[test]

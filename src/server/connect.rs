@@ -60,9 +60,7 @@ impl Server {
                 "the gateway is shutting down; try another, or again in a moment",
             ));
         }
-        let counted = self
-            .connections
-            .count(&principal.owner, self.limits.connections_per_subject_max)?;
+        let counted = self.connections.count(&principal.owner, &self.limits)?;
         let attachment = self.attachment(query, principal)?;
         let upgrade = hyper::upgrade::on(&mut request);
         let place = request.extensions_mut().remove::<Place>();
@@ -144,9 +142,7 @@ fn authorize(query: &Query, principal: &Principal) -> Result<Owner, Refusal> {
         };
     }
     if owner.tenant != own.tenant || own.tenant.is_none() {
-        return Err(forbidden(
-            "sessions of another tenant need the scope admin",
-        ));
+        return Err(forbidden("sessions of another tenant need the scope admin"));
     }
     match query.role {
         Role::Viewer if may(Scope::SessionRead) => Ok(owner),
@@ -174,7 +170,9 @@ fn handshake(request: &Request<Incoming>) -> Result<HeaderValue, Refusal> {
         || !has(CONNECTION, "upgrade")
         || !has(UPGRADE, "websocket")
     {
-        return Err(bad("this address speaks WebSocket: send an HTTP/1.1 upgrade"));
+        return Err(bad(
+            "this address speaks WebSocket: send an HTTP/1.1 upgrade",
+        ));
     }
     if headers
         .get(SEC_WEBSOCKET_VERSION)

@@ -9,6 +9,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::answer::{Answer, json, refused, with_type};
 use super::{Phase, Server};
+use crate::metrics::Metrics;
 use crate::protocol::refusal::{ErrorCode, Refusal};
 
 /// An address of the gateway.
@@ -29,7 +30,12 @@ enum Access {
 
 /// Every route. HEAD goes wherever GET goes.
 const ROUTES: &[(&str, Method, Route, Access)] = &[
-    ("/v1/connect", Method::GET, Route::Connect, Access::Principal),
+    (
+        "/v1/connect",
+        Method::GET,
+        Route::Connect,
+        Access::Principal,
+    ),
     ("/live", Method::GET, Route::Live, Access::Open),
     ("/ready", Method::GET, Route::Ready, Access::Open),
     ("/metrics", Method::GET, Route::Metrics, Access::Open),
@@ -96,15 +102,11 @@ impl Server {
             Route::Live => status(phase, StatusCode::OK),
             Route::Ready => match phase {
                 Phase::Serving => status(phase, StatusCode::OK),
-                Phase::Starting | Phase::Draining => {
-                    status(phase, StatusCode::SERVICE_UNAVAILABLE)
-                }
+                Phase::Starting | Phase::Draining => status(phase, StatusCode::SERVICE_UNAVAILABLE),
             },
-            Route::Metrics | Route::Connect => with_type(
-                StatusCode::OK,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                self.metrics.encode(),
-            ),
+            Route::Metrics | Route::Connect => {
+                with_type(StatusCode::OK, Metrics::CONTENT_TYPE, self.metrics.encode())
+            }
         }
     }
 }

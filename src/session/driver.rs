@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tracing::{debug, info};
 
 use super::registry::Drain;
 use super::sink::JournalSink;
@@ -16,10 +17,10 @@ use super::slot::{Job, Outcome, Slot};
 use super::turns::{Accepted, Seen, Target, Turns, Waiting};
 use super::{Allowance, Answer, Command, Question};
 use crate::guest::{
-    FUEL_PER_SECOND, GuestThreads, Interpreter, Purpose, Rungs, Soundness, StdinRefused,
-    StopCause, TurnControl, TurnEnd, TurnInput, TurnLimits,
+    FUEL_PER_SECOND, GuestThreads, Interpreter, Purpose, Rungs, Soundness, StdinRefused, StopCause,
+    TurnControl, TurnEnd, TurnInput, TurnLimits,
 };
-use crate::ids::{Seq, TurnNumber};
+use crate::ids::{Seq, SessionKey, TurnNumber};
 use crate::journal::Journal;
 use crate::limits::{Limits, QUEUED_CODE_BYTES_MAX, SOFT_GRACE};
 use crate::metrics::Metrics;
@@ -46,6 +47,7 @@ const NOT_DURABLE: &str = "sessions of this version live in the gateway's memory
 /// Everything a driver is made of.
 pub(super) struct Parts {
     pub(super) interpreter: Arc<Interpreter>,
+    pub(super) key: SessionKey,
     pub(super) language: String,
     pub(super) threads: Arc<GuestThreads>,
     pub(super) journal: Arc<Journal>,
@@ -153,9 +155,7 @@ impl Driver {
     async fn wait(&mut self) -> Woken {
         let idle = self.idle_due();
         let (outcome, back, control) = match &mut self.guest {
-            Guest::Running(running) => {
-                (Some(&mut running.outcome), None, Some(&running.control))
-            }
+            Guest::Running(running) => (Some(&mut running.outcome), None, Some(&running.control)),
             Guest::Busy(back) => (None, Some(back), None),
             Guest::Here(_) | Guest::Lost => (None, None, None),
         };
@@ -208,7 +208,11 @@ impl Driver {
         }
     }
 
-    fn request(&mut self, request: Request, allowance: Allowance) -> Result<Option<Reply>, Refusal> {
+    fn request(
+        &mut self,
+        request: Request,
+        allowance: Allowance,
+    ) -> Result<Option<Reply>, Refusal> {
         let fingerprint = request.fingerprint();
         if let Some(seen) = self.turns.known(&request.id, fingerprint)? {
             return Ok(Some(duplicate(request.id, seen)));
@@ -441,19 +445,13 @@ impl Driver {
             self.parts.interpreter.epoch_bump(),
             started_at,
         );
-        let sink = JournalSink::new(
-            self.parts.journal.clone(),
-            turn,
-            self.parts.metrics.clone(),
-        );
+        let sink = JournalSink::new(self.parts.journal.clone(), turn, self.parts.metrics.clone());
         let honest_fuel = (timeout.as_secs_f64() * FUEL_PER_SECOND as f64) as u64;
         let job = Job {
             input: TurnInput {
                 purpose: Purpose::Run,
                 code: execute.code,
-                filename: execute
-                    .filename
-                    .unwrap_or_else(|| format!("<turn {turn}>")),
+                filename: execute.filename.unwrap_or_else(|| format!("<turn {turn}>")),
             },
             limits: TurnLimits {
                 fuel: execute.fuel.unwrap_or(honest_fuel),
@@ -495,6 +493,14 @@ impl Driver {
         self.parts
             .metrics
             .turn(&self.parts.language, finished.status, wall);
+        debug!(
+            session_id = %self.parts.key.id,
+            owner = %self.parts.key.owner,
+            turn_id = running.turn.0,
+            status = finished.status.as_str(),
+            wall_ms = ms(wall),
+            "turn finished"
+        );
         let event = Event::Finished(Box::new(finished));
         let (seq, event) = self.append_shared(event);
         self.turns.ended(&running.id, seq, event);
@@ -610,6 +616,12 @@ impl Driver {
     }
 
     fn end(&mut self, reason: &str) {
+        info!(
+            session_id = %self.parts.key.id,
+            owner = %self.parts.key.owner,
+            reason,
+            "session ended"
+        );
         self.cancel_waiting("the session ended");
         self.announce(SessionState::Ended, Some(reason));
         if let Some((id, answer)) = self.closing.take() {
@@ -626,9 +638,7 @@ impl Driver {
             });
         }
         let before = self.parts.state.send_replace(state);
-        self.parts
-            .metrics
-            .session_state(Some(before), Some(state));
+        self.parts.metrics.session_state(Some(before), Some(state));
     }
 
     fn append(&self, event: Event) {
@@ -682,7 +692,9 @@ fn answer_to(question: Question, id: RequestId, found: Option<&str>) -> Reply {
         }
         Question::Inspect => Reply::Inspection {
             id,
-            text: found.and_then(|json| serde_json::from_str(json).ok()).flatten(),
+            text: found
+                .and_then(|json| serde_json::from_str(json).ok())
+                .flatten(),
         },
     }
 }

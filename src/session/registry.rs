@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
+use tracing::info;
 
 use super::driver::{Driver, Parts};
 use super::slot::Slot;
@@ -140,9 +141,10 @@ impl Sessions {
         }
         let language = match wanted {
             Some(language) => language,
-            None => self.languages.first().ok_or_else(|| {
-                Refusal::new(ErrorCode::Unavailable, "no interpreter is set up")
-            })?,
+            None => self
+                .languages
+                .first()
+                .ok_or_else(|| Refusal::new(ErrorCode::Unavailable, "no interpreter is set up"))?,
         };
         let needed = language.interpreter.image_bytes() as u64;
         if opening.limits.memory_bytes_max < needed {
@@ -165,7 +167,11 @@ impl Sessions {
     /// The state of each session.
     pub fn states(&self) -> Vec<SessionState> {
         let inner = self.lock();
-        inner.sessions.values().map(|handle| handle.state()).collect()
+        inner
+            .sessions
+            .values()
+            .map(|handle| handle.state())
+            .collect()
     }
 
     /// Moves every session to a stage of the shutdown.
@@ -204,7 +210,6 @@ impl Sessions {
     }
 
     fn start(&self, language: &Language, opening: &Opening) -> Arc<SessionHandle> {
-        let started = Instant::now();
         let limits = &opening.limits;
         let journal = Journal::new(JournalLimits {
             kept_bytes_max: limits.journal_bytes_max,
@@ -224,6 +229,7 @@ impl Sessions {
         let driver = Driver::new(
             Parts {
                 interpreter: language.interpreter.clone(),
+                key: opening.key.clone(),
                 language: language.name.clone(),
                 threads: self.threads.clone(),
                 journal: journal.clone(),
@@ -250,7 +256,12 @@ impl Sessions {
                 sessions.forget(&handle);
             }
         });
-        self.metrics.session_started(started.elapsed());
+        info!(
+            session_id = %handle.key.id,
+            owner = %handle.key.owner,
+            language = handle.language,
+            "session started"
+        );
         handle
     }
 

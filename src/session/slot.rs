@@ -33,6 +33,8 @@ pub(super) struct Slot {
     instance: Option<Instance>,
     /// None until the first turn has ended well: the state at birth is the image's.
     checkpoint: Option<Checkpoint>,
+    /// What the metrics were told of this guest's memory.
+    counted_bytes: i64,
 }
 
 /// A turn on its way to the guest.
@@ -64,6 +66,7 @@ impl Slot {
             metrics,
             instance: None,
             checkpoint: None,
+            counted_bytes: 0,
         }
     }
 
@@ -98,6 +101,7 @@ impl Slot {
                 self.instance = self.take_instance().await.ok();
             }
         }
+        self.count_memory();
         self
     }
 
@@ -121,16 +125,25 @@ impl Slot {
 
     /// Packs the checkpoint: the session has been at rest for a moment.
     pub(super) fn rest(mut self) -> Self {
-        self.checkpoint = self
-            .checkpoint
-            .map(|checkpoint| checkpoint.packed(self.interpreter.image()));
+        if let Some(checkpoint) = &self.checkpoint {
+            self.checkpoint = Some(checkpoint.packed(self.interpreter.image()));
+        }
         self
     }
 
     /// Gives the guest's memory back; the checkpoint holds its state.
     pub(super) fn hibernate(mut self) -> Self {
         self.instance = None;
+        self.count_memory();
         self.rest()
+    }
+
+    /// Tells the metrics how much memory the guest has now.
+    fn count_memory(&mut self) {
+        let bytes = self.instance.as_ref().map_or(0, |i| i.memory().len());
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.guest_memory(bytes - self.counted_bytes);
+        self.counted_bytes = bytes;
     }
 
     /// Bytes that the last checkpoint holds.
@@ -143,12 +156,16 @@ impl Slot {
             (Some(instance), _) => Ok(instance),
             (None, Some(checkpoint)) => {
                 let started = Instant::now();
-                let restored =
-                    Instance::restore(&self.interpreter, &self.limits, checkpoint).await;
+                let restored = Instance::restore(&self.interpreter, &self.limits, checkpoint).await;
                 self.metrics.wake(started.elapsed());
                 restored
             }
-            (None, None) => self.spares.take(&self.limits).await,
+            (None, None) => {
+                let started = Instant::now();
+                let born = self.spares.take(&self.limits).await;
+                self.metrics.session_started(started.elapsed());
+                born
+            }
         }
     }
 
@@ -159,6 +176,12 @@ impl Slot {
             }
             None => Instance::start(&self.interpreter, &self.limits).await,
         }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.metrics.guest_memory(-self.counted_bytes);
     }
 }
 

@@ -34,7 +34,10 @@ pub struct Seen {
 #[derive(Debug)]
 pub enum Accepted {
     /// `position` 0 is next.
-    Queued { turn: TurnNumber, position: usize },
+    Queued {
+        turn: TurnNumber,
+        position: usize,
+    },
     Duplicate(Seen),
 }
 

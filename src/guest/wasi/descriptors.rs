@@ -18,10 +18,14 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             let call = Call::new(&mut caller)?;
             Ok(answer(call.state.files.close(Fd(fd))))
         })?
-        .func_wrap(MODULE, "fd_renumber", |mut caller: C, from: u32, to: u32| {
-            let call = Call::new(&mut caller)?;
-            Ok(answer(call.state.files.renumber(Fd(from), Fd(to))))
-        })?
+        .func_wrap(
+            MODULE,
+            "fd_renumber",
+            |mut caller: C, from: u32, to: u32| {
+                let call = Call::new(&mut caller)?;
+                Ok(answer(call.state.files.renumber(Fd(from), Fd(to))))
+            },
+        )?
         .func_wrap(MODULE, "fd_datasync", |mut caller: C, fd: u32| {
             let call = Call::new(&mut caller)?;
             Ok(answer(call.state.files.sync(Fd(fd))))
@@ -43,9 +47,12 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             "fd_allocate",
             |mut caller: C, fd: u32, offset: u64, length: u64| {
                 let call = Call::new(&mut caller)?;
-                Ok(answer(
-                    call.state.files.allocate(Fd(fd), offset, length, Timestamp::now()),
-                ))
+                Ok(answer(call.state.files.allocate(
+                    Fd(fd),
+                    offset,
+                    length,
+                    Timestamp::now(),
+                )))
             },
         )?
         .func_wrap(
@@ -100,7 +107,11 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             "fd_filestat_set_size",
             |mut caller: C, fd: u32, size: u64| {
                 let call = Call::new(&mut caller)?;
-                Ok(answer(call.state.files.set_size(Fd(fd), size, Timestamp::now())))
+                Ok(answer(call.state.files.set_size(
+                    Fd(fd),
+                    size,
+                    Timestamp::now(),
+                )))
             },
         )?
         .func_wrap(
@@ -141,9 +152,10 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             "fd_pread",
             |mut caller: C, fd: u32, buffers: u32, count: u32, offset: u64, at: u32| {
                 let mut call = Call::new(&mut caller)?;
-                Ok(answer(pread(&mut call, Fd(fd), buffers, count, offset).and_then(
-                    |size| call.memory.set_u32(at, size),
-                )))
+                Ok(answer(
+                    pread(&mut call, Fd(fd), buffers, count, offset)
+                        .and_then(|size| call.memory.set_u32(at, size)),
+                ))
             },
         )?
         .func_wrap(
@@ -151,9 +163,10 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             "fd_pwrite",
             |mut caller: C, fd: u32, buffers: u32, count: u32, offset: u64, at: u32| {
                 let mut call = Call::new(&mut caller)?;
-                Ok(answer(pwrite(&mut call, Fd(fd), buffers, count, offset).and_then(
-                    |size| call.memory.set_u32(at, size),
-                )))
+                Ok(answer(
+                    pwrite(&mut call, Fd(fd), buffers, count, offset)
+                        .and_then(|size| call.memory.set_u32(at, size)),
+                ))
             },
         )?
         .func_wrap(
@@ -161,9 +174,10 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             "fd_readdir",
             |mut caller: C, fd: u32, buffer: u32, length: u32, cookie: u64, at: u32| {
                 let mut call = Call::new(&mut caller)?;
-                Ok(answer(readdir(&mut call, Fd(fd), buffer, length, cookie).and_then(
-                    |size| call.memory.set_u32(at, size),
-                )))
+                Ok(answer(
+                    readdir(&mut call, Fd(fd), buffer, length, cookie)
+                        .and_then(|size| call.memory.set_u32(at, size)),
+                ))
             },
         )?
         .func_wrap(
@@ -172,10 +186,13 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             |mut caller: C, fd: u32, at: u32| {
                 let mut call = Call::new(&mut caller)?;
                 let name = call.state.files.preopen(Fd(fd)).map(str::len);
-                Ok(answer(name.ok_or(Errno::BadDescriptor).and_then(|length| {
-                    call.memory.set_u32(at, 0)?;
-                    call.memory.set_u32(at.checked_add(4).ok_or(Errno::Fault)?, length as u32)
-                })))
+                Ok(answer(name.ok_or(Errno::BadDescriptor).and_then(
+                    |length| {
+                        call.memory.set_u32(at, 0)?;
+                        call.memory
+                            .set_u32(at.checked_add(4).ok_or(Errno::Fault)?, length as u32)
+                    },
+                )))
             },
         )?
         .func_wrap(
@@ -234,7 +251,10 @@ fn pwrite(
 ) -> Result<u32, Errno> {
     let buffers = call.memory.buffers(buffers, count)?;
     gather(&call.memory, &buffers, |bytes| {
-        let written = call.state.files.write_at(fd, bytes, offset, Timestamp::now())?;
+        let written = call
+            .state
+            .files
+            .write_at(fd, bytes, offset, Timestamp::now())?;
         offset = offset.saturating_add(written as u64);
         Ok(written)
     })

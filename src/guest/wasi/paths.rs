@@ -25,7 +25,15 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
              fdflags: u32,
              at: u32| {
                 let mut call = Call::new(&mut caller)?;
-                let opened = open(&mut call, fd, lookup, (path, length), oflags, rights, fdflags);
+                let opened = open(
+                    &mut call,
+                    fd,
+                    lookup,
+                    (path, length),
+                    oflags,
+                    rights,
+                    fdflags,
+                );
                 Ok(answer(opened.and_then(|fd| call.memory.set_u32(at, fd.0))))
             },
         )?
@@ -34,10 +42,11 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
             "path_filestat_get",
             |mut caller: C, fd: u32, lookup: u32, path: u32, length: u32, at: u32| {
                 let mut call = Call::new(&mut caller)?;
-                let stat = named(&call.memory, fd, path, length).and_then(|from| {
-                    call.state.files.stat_path(from, Lookup::from_bits(lookup)?)
-                });
-                Ok(answer(stat.and_then(|stat| call.memory.set_stat(at, &stat))))
+                let stat = named(&call.memory, fd, path, length)
+                    .and_then(|from| call.state.files.stat_path(from, Lookup::from_bits(lookup)?));
+                Ok(answer(
+                    stat.and_then(|stat| call.memory.set_stat(at, &stat)),
+                ))
             },
         )?
         .func_wrap(
@@ -56,7 +65,9 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
                     |from| {
                         let times = set_times(accessed, modified, flags)?;
                         let lookup = Lookup::from_bits(lookup)?;
-                        call.state.files.set_times_path(from, lookup, times, Timestamp::now())
+                        call.state
+                            .files
+                            .set_times_path(from, lookup, times, Timestamp::now())
                     },
                 )))
             },
@@ -162,12 +173,7 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
 }
 
 /// A path in the guest's memory, and the directory it starts from.
-fn named<'a>(
-    memory: &'a Memory<'_>,
-    fd: u32,
-    path: u32,
-    length: u32,
-) -> Result<At<'a>, Errno> {
+fn named<'a>(memory: &'a Memory<'_>, fd: u32, path: u32, length: u32) -> Result<At<'a>, Errno> {
     if length as usize > PATH_BYTES_MAX {
         return Err(Errno::NameTooLong);
     }

@@ -79,9 +79,15 @@ async fn poll(
         let control = call.state.turn.as_ref().map(|turn| turn.control.clone());
         // After a notice the guest must run, so that its interpreter sees it: a sleep is told that
         // its time has come (wasi-libc turns every error into "not supported").
-        if happened.is_empty() && control.as_ref().is_some_and(|control| control.cause().is_some())
+        if happened.is_empty()
+            && control
+                .as_ref()
+                .is_some_and(|control| control.cause().is_some())
         {
-            happened = waits.iter().map(|(userdata, wait)| due(*userdata, *wait)).collect();
+            happened = waits
+                .iter()
+                .map(|(userdata, wait)| due(*userdata, *wait))
+                .collect();
         }
         if !happened.is_empty() {
             let mut memory = Call::new(caller)?.memory;
@@ -185,12 +191,7 @@ fn failed(userdata: u64, wait: Subscription, errno: Errno) -> Event {
     }
 }
 
-fn write(
-    memory: &mut Memory<'_>,
-    at: u32,
-    occurred: u32,
-    events: &[Event],
-) -> Result<(), Errno> {
+fn write(memory: &mut Memory<'_>, at: u32, occurred: u32, events: &[Event]) -> Result<(), Errno> {
     for (index, event) in events.iter().enumerate() {
         let at = at
             .checked_add(EVENT_BYTES * index as u32)

@@ -42,32 +42,52 @@ impl Clock {
 pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     type C<'a> = Caller<'a, GuestState>;
     linker
-        .func_wrap(MODULE, "args_sizes_get", |mut caller: C, count: u32, size: u32| {
-            let mut call = Call::new(&mut caller)?;
-            let list = call.state.arguments.clone();
-            Ok(answer(sizes(&mut call.memory, &list, count, size)))
-        })?
-        .func_wrap(MODULE, "args_get", |mut caller: C, pointers: u32, buffer: u32| {
-            let mut call = Call::new(&mut caller)?;
-            let list = call.state.arguments.clone();
-            Ok(answer(strings(&mut call.memory, &list, pointers, buffer)))
-        })?
-        .func_wrap(MODULE, "environ_sizes_get", |mut caller: C, count: u32, size: u32| {
-            let mut call = Call::new(&mut caller)?;
-            let list = call.state.environment.clone();
-            Ok(answer(sizes(&mut call.memory, &list, count, size)))
-        })?
-        .func_wrap(MODULE, "environ_get", |mut caller: C, pointers: u32, buffer: u32| {
-            let mut call = Call::new(&mut caller)?;
-            let list = call.state.environment.clone();
-            Ok(answer(strings(&mut call.memory, &list, pointers, buffer)))
-        })?
-        .func_wrap(MODULE, "clock_res_get", |mut caller: C, clock: u32, at: u32| {
-            let mut call = Call::new(&mut caller)?;
-            Ok(answer(Clock::from_number(clock).and_then(|_| {
-                call.memory.set_u64(at, CLOCK_RESOLUTION_NS)
-            })))
-        })?
+        .func_wrap(
+            MODULE,
+            "args_sizes_get",
+            |mut caller: C, count: u32, size: u32| {
+                let mut call = Call::new(&mut caller)?;
+                let list = call.state.arguments.clone();
+                Ok(answer(sizes(&mut call.memory, &list, count, size)))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "args_get",
+            |mut caller: C, pointers: u32, buffer: u32| {
+                let mut call = Call::new(&mut caller)?;
+                let list = call.state.arguments.clone();
+                Ok(answer(strings(&mut call.memory, &list, pointers, buffer)))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "environ_sizes_get",
+            |mut caller: C, count: u32, size: u32| {
+                let mut call = Call::new(&mut caller)?;
+                let list = call.state.environment.clone();
+                Ok(answer(sizes(&mut call.memory, &list, count, size)))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "environ_get",
+            |mut caller: C, pointers: u32, buffer: u32| {
+                let mut call = Call::new(&mut caller)?;
+                let list = call.state.environment.clone();
+                Ok(answer(strings(&mut call.memory, &list, pointers, buffer)))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "clock_res_get",
+            |mut caller: C, clock: u32, at: u32| {
+                let mut call = Call::new(&mut caller)?;
+                Ok(answer(Clock::from_number(clock).and_then(|_| {
+                    call.memory.set_u64(at, CLOCK_RESOLUTION_NS)
+                })))
+            },
+        )?
         .func_wrap(
             MODULE,
             "clock_time_get",
@@ -79,16 +99,24 @@ pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
                 })))
             },
         )?
-        .func_wrap(MODULE, "random_get", |mut caller: C, at: u32, length: u32| {
-            let mut call = Call::new(&mut caller)?;
-            Ok(answer(random(&mut call.memory, at, length)))
-        })?
-        .func_wrap(MODULE, "proc_exit", |_: C, code: u32| -> wasmtime::Result<()> {
-            Err(Halt::Exit(code as i32).into())
-        })?
+        .func_wrap(
+            MODULE,
+            "random_get",
+            |mut caller: C, at: u32, length: u32| {
+                let mut call = Call::new(&mut caller)?;
+                Ok(answer(random(&mut call.memory, at, length)))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "proc_exit",
+            |_: C, code: u32| -> wasmtime::Result<()> { Err(Halt::Exit(code as i32).into()) },
+        )?
         .func_wrap(MODULE, "proc_raise", |_: C, _signal: u32| refused())?
         .func_wrap(MODULE, "sched_yield", |_: C| 0)?
-        .func_wrap(MODULE, "sock_accept", |_: C, _: u32, _: u32, _: u32| refused())?
+        .func_wrap(MODULE, "sock_accept", |_: C, _: u32, _: u32, _: u32| {
+            refused()
+        })?
         .func_wrap(
             MODULE,
             "sock_recv",
