@@ -26,9 +26,9 @@ bench: setup ## measure what the README promises
 
 lint: ## formatting, clippy, and cargo-deny where it is installed
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy --all-targets -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
-	else echo 'cargo-deny is not installed: licenses and advisories were not checked'; fi
+	$(CARGO) clippy --release --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check bans licenses sources; \
+	else echo 'cargo-deny is not installed: bans, licenses and sources were not checked'; fi
 
 fmt: ## format the code
 	$(CARGO) fmt --all

@@ -186,8 +186,9 @@ fn base_page(base: &[u8], number: usize) -> &Page {
 
 /// Ranges of pages of this part of a memory that may differ from the image.
 fn changed(image: &Image, memory: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let everything = 0..memory.len() / PAGE_BYTES;
     image
         .page_scan()
         .and_then(|scan: &PageScan| scan.changed(memory).ok())
-        .unwrap_or_else(|| vec![0..memory.len() / PAGE_BYTES])
+        .unwrap_or_else(|| std::iter::once(everything).collect())
 }

@@ -95,8 +95,9 @@ pub fn compatibility(engine: &Engine) -> u64 {
 /// When the file cannot be read or was compiled by another Wasmtime or for other options.
 pub fn load(engine: &Engine, compiled: &Path) -> wasmtime::Result<Module> {
     // SAFETY: deserializing trusts the file as much as this program's own code. It was written by
-    // `setup` into a directory that only this user can write, under a name derived from the
-    // sha256 of what it was compiled from, and its own sha256 was checked before this call.
+    // `setup` into a directory that only this user can write, under a name derived from the sha256
+    // of what it was compiled from; start-up checks its length against the stamp written after
+    // it, and `weir doctor` its whole sha256.
     unsafe { Module::deserialize_file(engine, compiled) }
 }
 

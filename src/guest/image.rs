@@ -109,7 +109,7 @@ impl Image {
                 path: path.clone(),
                 reason: error.to_string(),
             })?;
-        if description.format != FORMAT || description.memory_bytes % PAGE_BYTES != 0 {
+        if description.format != FORMAT || !description.memory_bytes.is_multiple_of(PAGE_BYTES) {
             return Err(ImageError::Malformed {
                 path,
                 reason: format!("format {}, wanted {FORMAT}", description.format),

@@ -70,7 +70,7 @@ pub(super) struct Driver {
 
 /// Where the guest is.
 enum Guest {
-    Here(Slot),
+    Here(Box<Slot>),
     /// A turn runs on a guest thread.
     Running(Box<Running>),
     /// The turn has ended; its state is being captured, or something else is done to the slot.
@@ -113,7 +113,7 @@ impl Driver {
     pub(super) fn new(parts: Parts, slot: Slot) -> Self {
         Self {
             turns: Turns::new(parts.limits.queue_turns_max),
-            guest: Guest::Here(slot),
+            guest: Guest::Here(Box::new(slot)),
             closing: None,
             touched: Instant::now(),
             resting: Rest::Awake,
@@ -258,6 +258,9 @@ impl Driver {
                 ),
             ));
         }
+        if execute.durable {
+            return Err(Refusal::new(ErrorCode::Unavailable, NOT_DURABLE));
+        }
         execute.timeout = Some(timeout);
         execute.fuel = match (execute.fuel, allowance.fuel_max) {
             (Some(asked), Some(bound)) => Some(asked.min(bound)),
@@ -367,7 +370,7 @@ impl Driver {
                 )),
             };
             let _ = answer.send(reply);
-            slot
+            *slot
         }));
     }
 
@@ -418,7 +421,7 @@ impl Driver {
             id: next.id.clone().into(),
             turn: next.turn,
         });
-        self.guest = Guest::Running(Box::new(self.dispatch(slot, next)));
+        self.guest = Guest::Running(Box::new(self.dispatch(*slot, next)));
     }
 
     /// Sends a turn to a guest thread.
@@ -541,7 +544,7 @@ impl Driver {
 
     fn slot_back(&mut self, slot: Slot) {
         self.touched = Instant::now();
-        self.guest = Guest::Here(slot);
+        self.guest = Guest::Here(Box::new(slot));
         self.start_next();
         if self.at_rest() && self.resting == Rest::Awake {
             self.announce(SessionState::Ready, None);
