@@ -95,12 +95,14 @@ mod tests {
             .unwrap();
         let mut said = Vec::new();
         let mut hear = |report: &SetupReport| said.push(report.to_string());
-        let second = Claim::take(directory.path(), "x", &mut hear);
-        tokio::pin!(second);
-        let waited = tokio::time::timeout(Duration::from_millis(300), &mut second).await;
-        assert!(waited.is_err(), "the directory is claimed");
-        drop(first);
-        second.await.unwrap();
+        {
+            let second = Claim::take(directory.path(), "x", &mut hear);
+            tokio::pin!(second);
+            let waited = tokio::time::timeout(Duration::from_millis(300), &mut second).await;
+            assert!(waited.is_err(), "the directory is claimed");
+            drop(first);
+            second.await.unwrap();
+        }
         assert!(said[0].contains("waiting for another set-up"), "{said:?}");
     }
 
