@@ -1,5 +1,10 @@
 //! Settings on commands other than `serve`: all are accepted, none is listed.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use anyhow::Context;
 use clap::{ArgMatches, Command};
 
 use crate::config::{Config, ConfigError, Flags, Provenance, Sources};
@@ -34,6 +39,20 @@ impl Settings {
         })?;
         Ok(config)
     }
+}
+
+/// Creates the data directory, if need be, for this user alone.
+pub(super) fn make_data_dir(path: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| {
+            format!(
+                "cannot create the data directory {}; choose another one with WEIR_DATA_DIR",
+                path.display()
+            )
+        })
 }
 
 impl clap::Args for Settings {

@@ -1,12 +1,9 @@
 //! The secret that this machine's gateway signs and verifies with: configured, or made once.
 
-use std::fs::DirBuilder;
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use anyhow::Context;
-
+use super::settings::make_data_dir;
 use crate::auth::{Secret, SecretError};
 use crate::config::Config;
 
@@ -18,17 +15,7 @@ pub(super) fn load_or_create(config: &Config) -> anyhow::Result<Option<Secret>> 
     if !config.needs_generated_secret() {
         return Ok(config.jwt.secret.clone());
     }
-    let data_dir = &config.data_dir;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
-        .with_context(|| {
-            format!(
-                "cannot create the data directory {}; choose another one with WEIR_DATA_DIR",
-                data_dir.display()
-            )
-        })?;
+    make_data_dir(&config.data_dir)?;
     Ok(Some(Secret::load_or_create(&path(config))?))
 }
 

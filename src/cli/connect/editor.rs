@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc as blocking;
@@ -17,6 +17,7 @@ use reedline::{
 use tokio::sync::mpsc;
 
 use super::complete::{Blocks, is_complete};
+use crate::cli::settings::make_data_dir;
 
 const HISTORY_LINES_MAX: usize = 2_000;
 
@@ -105,9 +106,9 @@ fn answer(editor: &mut Reedline) -> Answer {
 }
 
 /// The history, in a file that only this user reads: code may hold anything.
-fn history_at(path: &PathBuf) -> anyhow::Result<FileBackedHistory> {
+fn history_at(path: &Path) -> anyhow::Result<FileBackedHistory> {
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
+        make_data_dir(directory)?;
     }
     OpenOptions::new()
         .create(true)
@@ -116,7 +117,7 @@ fn history_at(path: &PathBuf) -> anyhow::Result<FileBackedHistory> {
         .open(path)?;
     Ok(FileBackedHistory::with_file(
         HISTORY_LINES_MAX,
-        path.clone(),
+        path.to_owned(),
     )?)
 }
 

@@ -88,6 +88,9 @@ async fn ask(conversation: &mut Conversation, editor: &mut Editor) -> anyhow::Re
         editor.step_aside();
         let answer = editor.answer().await;
         editor.no_need();
+        if matches!(answer, Answer::Aside) {
+            conversation.screen.erase_prompt();
+        }
         let mut next = Some(news);
         while let Some(news) = next {
             if let Outcome::Over(why) = conversation.hear(news)? {

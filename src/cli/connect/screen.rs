@@ -79,6 +79,12 @@ impl Screen {
         self.at_line_start = true;
     }
 
+    /// Takes back the prompt's last line, so that something else can stand there.
+    pub(super) fn erase_prompt(&mut self) {
+        self.at_line_start = true;
+        self.stderr(PLAIN, b"\r\x1b[K");
+    }
+
     fn line(&mut self, color: &str, text: &str) {
         self.fresh_line();
         self.stderr(color, format!("{text}\n").as_bytes());

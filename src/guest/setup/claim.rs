@@ -84,8 +84,6 @@ fn sweep(directory: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[tokio::test]
@@ -95,15 +93,16 @@ mod tests {
         let first = Claim::take(directory.path(), "x", &mut quiet)
             .await
             .unwrap();
-        let said = Mutex::new(Vec::new());
-        let mut hear = |report: &SetupReport| said.lock().unwrap().push(report.to_string());
-        let second = Claim::take(directory.path(), "x", &mut hear);
-        tokio::pin!(second);
-        let waited = tokio::time::timeout(Duration::from_millis(300), &mut second).await;
-        assert!(waited.is_err(), "the directory is claimed");
-        drop(first);
-        second.await.unwrap();
-        let said = said.lock().unwrap();
+        let mut said = Vec::new();
+        let mut hear = |report: &SetupReport| said.push(report.to_string());
+        {
+            let second = Claim::take(directory.path(), "x", &mut hear);
+            tokio::pin!(second);
+            let waited = tokio::time::timeout(Duration::from_millis(300), &mut second).await;
+            assert!(waited.is_err(), "the directory is claimed");
+            drop(first);
+            second.await.unwrap();
+        }
         assert!(said[0].contains("waiting for another set-up"), "{said:?}");
     }
 
