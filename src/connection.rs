@@ -6,6 +6,7 @@
 mod credit;
 mod pace;
 mod reader;
+mod stride;
 mod writer;
 
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-pub use self::cursor::{Cursor, Reader, Reading, Resumed};
+pub use self::cursor::{Cursor, News, Reader, Reading, Resumed};
 use self::output::OpenOutput;
 use crate::ids::{Epoch, Seq, TurnNumber};
 use crate::protocol::event::{Event, Stream};

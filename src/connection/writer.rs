@@ -13,9 +13,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as Socket
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::credit::Credit;
+use super::stride::Stride;
 use super::{Attachment, Ending, Heard};
 use crate::ids::Seq;
-use crate::journal::{Cursor, Reading};
+use crate::journal::{Cursor, News, Reading};
 use crate::limits::{JWT_LEEWAY, TOKEN_EXPIRING_NOTICE};
 use crate::protocol::event::Event;
 use crate::protocol::frame;
@@ -52,6 +53,7 @@ pub(super) struct Writer<S> {
     held: Option<(Seq, String)>,
     /// Events read and not yet sent, the next one last.
     batch: Vec<(Seq, Arc<Event>)>,
+    stride: Stride,
 }
 
 /// What the writer does next.
@@ -92,6 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             expiry_told: false,
             held: None,
             batch: Vec::new(),
+            stride: Stride::default(),
         }
     }
 
@@ -153,7 +156,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
             Ok(()) = self.acks.changed() => Next::Acked,
             () = tokio::time::sleep_until(tick_due.into()) => Next::Tick,
             () = std::future::ready(()), if has_events && fits => Next::Events,
-            () = self.cursor.news(), if may_send && !has_events => Next::Events,
+            () = news(&self.cursor, self.stride.rest_until), if may_send && !has_events => {
+                Next::Events
+            }
             () = self.session.ended(), if !*self.closing.borrow() => Next::Ended,
             Ok(_) = self.leave.wait_for(|leave| *leave) => {
                 Next::End(Ending::Close(CloseCode::Draining))
@@ -241,6 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         self.flush().await?;
         if self.batch.is_empty() && self.held.is_none() {
             self.cursor.taken();
+            self.stride.flushed(Instant::now());
         }
         Ok(())
     }
@@ -282,6 +288,17 @@ enum Unsent {
     /// The client took nothing for too long.
     NoTaker,
     Gone,
+}
+
+/// Waits for events; for output that still gathers only once the stride allows it.
+async fn news(cursor: &Cursor, rest_until: Option<Instant>) {
+    if let Some(rest_until) = rest_until {
+        tokio::select! {
+            () = cursor.news(News::Sealed) => return,
+            () = tokio::time::sleep_until(rest_until.into()) => {}
+        }
+    }
+    cursor.news(News::Any).await;
 }
 
 async fn taken(

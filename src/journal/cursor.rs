@@ -25,6 +25,15 @@ pub struct Resumed {
     pub recovery: Recovery,
 }
 
+/// What a reader waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Anything, output that still gathers included.
+    Any,
+    /// An event that is whole.
+    Sealed,
+}
+
 /// What a cursor found.
 #[derive(Debug)]
 pub enum Reading {
@@ -71,13 +80,20 @@ impl Cursor {
         Reading::Events(events)
     }
 
-    /// Waits until [`Cursor::read`] may find something. Cancel-safe.
-    pub async fn news(&self) {
-        let news = self.journal.news.notified();
-        tokio::pin!(news);
-        news.as_mut().enable();
-        if !self.has_news() {
-            news.await;
+    /// Waits until [`Cursor::read`] may find something of this kind. Cancel-safe.
+    pub async fn news(&self, news: News) {
+        loop {
+            let appended = self.journal.news.notified();
+            tokio::pin!(appended);
+            appended.as_mut().enable();
+            let found = match news {
+                News::Any => self.has_news(),
+                News::Sealed => self.next <= self.journal.lock().head,
+            };
+            if found {
+                return;
+            }
+            appended.await;
         }
     }
 

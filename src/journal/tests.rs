@@ -209,7 +209,7 @@ async fn a_waiting_reader_and_a_waiting_guest_are_woken() {
     let journal = Journal::new(LIMITS);
     let (mut cursor, _) = journal.attach(&Resume::FromStart, Reader::Writer);
     let reading = tokio::spawn(async move {
-        cursor.news().await;
+        cursor.news(News::Any).await;
         drain(&mut cursor);
         cursor.taken();
         cursor
