@@ -139,7 +139,7 @@ where
         }
     };
     match ending {
-        Ending::Gone => {}
+        Ending::Gone => writer.farewell().await,
         Ending::Close(_) => {
             let last = async {
                 writer.rest().await;

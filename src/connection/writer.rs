@@ -251,6 +251,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<S> {
         Ok(())
     }
 
+    /// Lets the answer to the client's own close frame out, which the socket has prepared.
+    pub(super) async fn farewell(&mut self) {
+        // A client that has gone does not take it.
+        let _ = tokio::time::timeout(CLOSE_PATIENCE, self.outgoing.close()).await;
+    }
+
     /// Sends the close frame, if the client should get one.
     pub(super) async fn close(&mut self, ending: Ending) {
         let Ending::Close(code) = ending else { return };

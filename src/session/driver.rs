@@ -4,6 +4,7 @@
 //! the work on guest threads, the journal carries the news. Every wait in its loop is cancel-safe:
 //! commands and outcomes sit in channels, the turn's watch keeps its state in the ladder.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ const REST_AFTER: Duration = Duration::from_secs(1);
 const INTERRUPT_GRACE: Duration = Duration::from_secs(1);
 /// Completions and inspections come within this or not at all (PROTOCOL.md).
 const ASK_PATIENCE: Duration = Duration::from_millis(100);
+/// Questions that may wait at once.
+const QUESTIONS_MAX: usize = 16;
 /// Longer than any gateway runs.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Why `saved` is not told yet.
@@ -64,6 +67,8 @@ pub(super) struct Driver {
     guest: Guest,
     /// The one who asked for the session's end.
     closing: Option<(RequestId, Answer)>,
+    /// Questions that wait for the guest.
+    asked: VecDeque<Asked>,
     touched: Instant,
     resting: Rest,
 }
@@ -92,6 +97,15 @@ struct Running {
     back: JoinHandle<Slot>,
 }
 
+/// A question and who asked it.
+struct Asked {
+    id: RequestId,
+    question: Question,
+    at: CodeCursor,
+    answer: Answer,
+    since: Instant,
+}
+
 /// How deeply the session sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rest {
@@ -115,6 +129,7 @@ impl Driver {
             turns: Turns::new(parts.limits.queue_turns_max),
             guest: Guest::Here(Box::new(slot)),
             closing: None,
+            asked: VecDeque::new(),
             touched: Instant::now(),
             resting: Rest::Awake,
             parts,
@@ -203,7 +218,13 @@ impl Driver {
                 question,
                 at,
                 answer,
-            } => self.ask(id, question, at, answer),
+            } => self.ask(Asked {
+                id,
+                question,
+                at,
+                answer,
+                since: Instant::now(),
+            }),
             Command::Close { id, answer } => self.close(id, answer),
         }
     }
@@ -342,15 +363,38 @@ impl Driver {
         }
     }
 
-    fn ask(&mut self, id: RequestId, question: Question, at: CodeCursor, answer: Answer) {
-        let unavailable = |why: &str| Refusal::new(ErrorCode::Unavailable, why.to_owned());
-        if !self.turns.is_idle() || !matches!(self.guest, Guest::Here(_)) {
-            let _ = answer.send(Err(unavailable("a turn runs or waits")));
+    /// Takes a question: answered now, or as soon as the last turn's state is captured.
+    fn ask(&mut self, asked: Asked) {
+        let unavailable = |why: &str| Err(Refusal::new(ErrorCode::Unavailable, why.to_owned()));
+        let busy = !self.turns.is_idle() || matches!(self.guest, Guest::Running(_) | Guest::Lost);
+        if busy || self.closing.is_some() {
+            let _ = asked.answer.send(unavailable("a turn runs or waits"));
+        } else if self.asked.len() >= QUESTIONS_MAX {
+            let _ = asked.answer.send(unavailable("too many questions at once"));
+        } else {
+            self.asked.push_back(asked);
+            self.answer_next();
+        }
+    }
+
+    /// Answers the oldest question if the guest is free.
+    fn answer_next(&mut self) {
+        if !matches!(self.guest, Guest::Here(_)) {
             return;
         }
+        let Some(asked) = self.asked.pop_front() else {
+            return;
+        };
         let Guest::Here(slot) = std::mem::replace(&mut self.guest, Guest::Lost) else {
             unreachable!("matched above");
         };
+        let Asked {
+            id,
+            question,
+            at,
+            answer,
+            since,
+        } = asked;
         let purpose = match question {
             Question::Complete => Purpose::Complete { cursor: at.cursor },
             Question::Inspect => Purpose::Inspect { cursor: at.cursor },
@@ -360,8 +404,9 @@ impl Driver {
             code: at.code,
             filename: "<question>".into(),
         };
+        let patience = ASK_PATIENCE.saturating_sub(since.elapsed());
         self.guest = Guest::Busy(self.parts.threads.spawn(async move {
-            let found = slot.ask(input, ASK_PATIENCE).await;
+            let found = slot.ask(input, patience).await;
             let reply = match found {
                 Some(found) => Ok(Some(answer_to(question, id, found.as_deref()))),
                 None => Err(Refusal::new(
@@ -546,6 +591,7 @@ impl Driver {
         self.touched = Instant::now();
         self.guest = Guest::Here(Box::new(slot));
         self.start_next();
+        self.answer_next();
         if self.at_rest() && self.resting == Rest::Awake {
             self.announce(SessionState::Ready, None);
         }

@@ -59,7 +59,8 @@ current = Turn()
 
 
 def send(operation, body):
-    _host.call(operation + json.dumps(body).encode("utf-8", "surrogatepass"))
+    # Half a surrogate pair has no place in UTF-8, nor in the JSON of a strict reader.
+    _host.call(operation + json.dumps(body, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def streams():
@@ -290,7 +291,7 @@ def exit_code(error):
     if code is None:
         return 0
     if isinstance(code, int):
-        return code
+        return max(-(2**31), min(int(code), 2**31 - 1))
     print(code, file=sys.stderr)
     return 1
 

@@ -84,11 +84,13 @@ impl Memory<'_> {
         self.write(at, &value.to_le_bytes())
     }
 
-    /// The buffers of a scattered read or write, checked against the memory.
+    /// The buffers of a scattered read or write, checked against the memory; together they are no
+    /// longer than a size can say.
     pub(super) fn buffers(&self, at: u32, count: u32) -> Result<Vec<Buffer>, Errno> {
         if count > BUFFERS_MAX {
             return Err(Errno::Invalid);
         }
+        let mut total = 0i32;
         (0..count)
             .map(|index| {
                 let entry = at.checked_add(8 * index).ok_or(Errno::Fault)?;
@@ -97,6 +99,10 @@ impl Memory<'_> {
                     length: self.u32(entry.checked_add(4).ok_or(Errno::Fault)?)?,
                 };
                 self.bytes(buffer.at, buffer.length)?;
+                total = i32::try_from(buffer.length)
+                    .ok()
+                    .and_then(|length| total.checked_add(length))
+                    .ok_or(Errno::Invalid)?;
                 Ok(buffer)
             })
             .collect()

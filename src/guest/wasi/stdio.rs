@@ -10,6 +10,9 @@ use crate::guest::ladder::Wait;
 use crate::guest::state::{GuestState, look};
 use crate::protocol::event::Stream;
 
+/// What is sent of one write before looking whether its readers follow.
+const PIECE_BYTES: u32 = 256 << 10;
+
 pub(super) fn link(linker: &mut Linker<GuestState>) -> wasmtime::Result<()> {
     linker.func_wrap_async(
         MODULE,
@@ -53,53 +56,81 @@ async fn write(
     buffers: u32,
     count: u32,
 ) -> wasmtime::Result<Result<u32, Errno>> {
-    let call = Call::new(caller)?;
-    let result = call.memory.buffers(buffers, count).and_then(|buffers| {
-        match call.state.files.kind(fd)? {
-            DescriptorKind::Stdout => emit(call, Stream::Stdout, &buffers),
-            DescriptorKind::Stderr => emit(call, Stream::Stderr, &buffers),
-            DescriptorKind::Stdin => Err(Errno::BadDescriptor),
-            DescriptorKind::File | DescriptorKind::Directory => {
-                let Call { memory, state } = call;
-                gather(&memory, &buffers, |bytes| {
-                    state.files.write(fd, bytes, Timestamp::now())
-                })
-            }
+    let Call { memory, state } = Call::new(caller)?;
+    let buffers = match memory.buffers(buffers, count) {
+        Ok(buffers) => buffers,
+        Err(errno) => return Ok(Err(errno)),
+    };
+    match state.files.kind(fd) {
+        Ok(DescriptorKind::Stdout) => emit(caller, Stream::Stdout, &buffers).await,
+        Ok(DescriptorKind::Stderr) => emit(caller, Stream::Stderr, &buffers).await,
+        Ok(DescriptorKind::Stdin) => Ok(Err(Errno::BadDescriptor)),
+        Ok(DescriptorKind::File | DescriptorKind::Directory) => {
+            Ok(gather(&memory, &buffers, |bytes| {
+                state.files.write(fd, bytes, Timestamp::now())
+            }))
         }
-    });
-    let full = result.is_ok()
-        && caller
-            .data()
-            .turn
-            .as_ref()
-            .is_some_and(|turn| !turn.sink.has_room());
-    if full {
-        wait_for_room(caller).await?;
+        Err(errno) => Ok(Err(errno)),
     }
-    Ok(result)
 }
 
-/// Sends what the guest writes to a standard stream, all of it.
-fn emit(call: Call<'_>, stream: Stream, buffers: &[Buffer]) -> Result<u32, Errno> {
-    let Call { memory, state } = call;
-    gather(&memory, buffers, |bytes| {
-        if let Some(turn) = state.turn.as_mut() {
-            turn.write(stream, bytes);
+/// Sends what the guest writes to a standard stream, a piece at a time, each as soon as its readers
+/// have room for it. A turn that is being ended sends no more; the guest is told that all went,
+/// because interpreters take a short write for an accident.
+async fn emit(
+    caller: &mut Caller<'_, GuestState>,
+    stream: Stream,
+    buffers: &[Buffer],
+) -> wasmtime::Result<Result<u32, Errno>> {
+    for buffer in buffers {
+        let mut sent = 0;
+        while sent < buffer.length {
+            let length = (buffer.length - sent).min(PIECE_BYTES);
+            let Call { memory, state } = Call::new(caller)?;
+            let piece = match memory.bytes(buffer.at + sent, length) {
+                Ok(piece) => piece,
+                Err(errno) => return Ok(Err(errno)),
+            };
+            let Some(turn) = state.turn.as_mut() else {
+                return Ok(Err(Errno::BadDescriptor));
+            };
+            turn.write(stream, piece);
+            sent += length;
+            if !turn.sink.has_room() && wait_for_room(caller).await? == Room::Ending {
+                if sent < buffer.length
+                    && let Some(turn) = caller.data_mut().turn.as_mut()
+                {
+                    turn.truncated = true;
+                }
+                break;
+            }
         }
-        Ok(bytes.len())
-    })
+    }
+    let total = buffers.iter().map(|buffer| buffer.length).sum();
+    Ok(Ok(total))
+}
+
+/// How a wait for room ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Made,
+    /// The turn is being ended.
+    Ending,
 }
 
 /// Suspends the guest until a reader has caught up, or something wants to end the turn.
-async fn wait_for_room(caller: &mut Caller<'_, GuestState>) -> wasmtime::Result<()> {
+async fn wait_for_room(caller: &mut Caller<'_, GuestState>) -> wasmtime::Result<Room> {
     loop {
         look(caller.as_context_mut())?;
         let Some(turn) = caller.data().turn.as_ref() else {
-            return Ok(());
+            return Ok(Room::Ending);
         };
         let (control, sink) = (turn.control.clone(), turn.sink.clone());
-        if sink.has_room() || control.cause().is_some() {
-            return Ok(());
+        if sink.has_room() {
+            return Ok(Room::Made);
+        }
+        if control.cause().is_some() {
+            return Ok(Room::Ending);
         }
         let _waiting = control.waiting(Wait::Reader);
         tokio::select! {
