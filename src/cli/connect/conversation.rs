@@ -20,6 +20,8 @@ pub(super) struct Conversation {
     connection: Connection,
     /// How far the journal was heard.
     heard: u64,
+    /// Once is enough to know that turns are not saved.
+    unsaved_told: bool,
 }
 
 /// What the gateway said about the session.
@@ -96,6 +98,7 @@ impl Conversation {
             turn: None,
             connection: Connection::Up,
             heard: 0,
+            unsaved_told: false,
         };
         while this.attached.session.is_empty() {
             let news = this.next().await;
@@ -263,11 +266,12 @@ impl Conversation {
                 "events {} to {} are no longer kept",
                 frame["from"], frame["to"]
             )),
-            "unsaved" => self.screen.note(&format!(
-                "turn {} is not saved: {}",
-                frame["turn"],
-                frame["reason"].as_str().unwrap_or_default()
-            )),
+            "unsaved" if !std::mem::replace(&mut self.unsaved_told, true) => {
+                self.screen.note(&format!(
+                    "turns are not saved: {}",
+                    frame["reason"].as_str().unwrap_or_default()
+                ));
+            }
             "token_expiring" => self
                 .screen
                 .note("the token ends soon; the session goes on: come back with a new one"),
