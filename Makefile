@@ -22,7 +22,7 @@ test: setup ## every test; those with a guest need the interpreters
 	$(CARGO) test --release
 
 bench: setup ## measure what the README promises
-	$(CARGO) bench
+	$(CARGO) bench --bench promises
 
 lint: ## formatting, clippy, and cargo-deny where it is installed
 	$(CARGO) fmt --all -- --check
