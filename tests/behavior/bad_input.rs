@@ -346,7 +346,7 @@ async fn half_open_connections_hurt_nobody() {
         b"GET /live HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx",
     ];
     let mut half_open = Vec::new();
-    for number in 0..400 {
+    for number in 0..3_000 {
         let mut socket = TcpStream::connect(gateway.address).await.unwrap();
         let _ = socket.write_all(beginnings[number % 4]).await;
         half_open.push(socket);

@@ -178,10 +178,10 @@ async fn a_timeout_holds_while_other_sessions_are_busy() {
 }
 
 #[tokio::test]
-async fn twenty_sessions_at_once_keep_their_own_limits() {
+async fn fifty_sessions_at_once_keep_their_own_limits() {
     let gateway = Gateway::shared();
     let mut tasks = tokio::task::JoinSet::new();
-    for number in 0..20_u64 {
+    for number in 0..50_u64 {
         let user = gateway.user();
         let user = match number % 5 {
             2 => user.with("weir", json!({"memory_mb": 256})),
